@@ -1,0 +1,72 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { isErrno } from "./errors.ts";
+
+/** Flushes a file or directory to the disk. */
+export function fsyncPath(target: string): void {
+	const fd = fs.openSync(target, fs.constants.O_RDONLY);
+	try {
+		fs.fsyncSync(fd);
+	} finally {
+		fs.closeSync(fd);
+	}
+}
+
+/**
+ * Replaces a file so that a reader, or a machine that loses power, sees the old or the new content and never
+ * a part: temporary file beside it, fsync, rename, fsync of the directory.
+ */
+export function writeFileAtomic(target: string, data: string | Uint8Array, mode = 0o640): void {
+	const temporary = `${target}.${process.pid}.${randomSuffix()}.tmp`;
+	const fd = fs.openSync(temporary, "wx", mode);
+	try {
+		try {
+			fs.writeFileSync(fd, data);
+			fs.fchmodSync(fd, mode);
+			fs.fsyncSync(fd);
+		} finally {
+			fs.closeSync(fd);
+		}
+		fs.renameSync(temporary, target);
+	} catch (error) {
+		fs.rmSync(temporary, { force: true });
+		throw error;
+	}
+	fsyncPath(path.dirname(target));
+}
+
+/** rename(2) made durable: both parent directories are flushed. */
+export function renameDurable(from: string, to: string): void {
+	fs.renameSync(from, to);
+	fsyncPath(path.dirname(to));
+	if (path.dirname(from) !== path.dirname(to)) fsyncPath(path.dirname(from));
+}
+
+/** The text of a file, or undefined when it does not exist. */
+export function readTextIfExists(file: string): string | undefined {
+	try {
+		return fs.readFileSync(file, "utf8");
+	} catch (error) {
+		if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+		throw error;
+	}
+}
+
+/** The sorted entries of a directory; none when it does not exist. */
+export function listDirectory(directory: string): string[] {
+	try {
+		return fs.readdirSync(directory).sort();
+	} catch (error) {
+		if (isErrno(error, "ENOENT")) return [];
+		throw error;
+	}
+}
+
+/** lstat, or undefined when there is nothing. */
+export function lstatIfExists(file: string): fs.Stats | undefined {
+	return fs.lstatSync(file, { throwIfNoEntry: false });
+}
+
+export function randomSuffix(): string {
+	return Math.random().toString(36).slice(2, 10);
+}

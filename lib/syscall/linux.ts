@@ -1,0 +1,198 @@
+import { createRequire } from "node:module";
+import * as path from "node:path";
+import type Koffi from "koffi";
+import { type MountAttributes, type Syscall, SyscallError } from "./syscall.ts";
+
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
+const SIGPIPE = 13;
+const SIGXFSZ = 25;
+const AF_INET = 2;
+const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
+const SIOCGIFFLAGS = 0x8913;
+const SIOCSIFFLAGS = 0x8914;
+const IFF_UP = 1;
+const CLOSE_RANGE_CLOEXEC = 4;
+
+// The calls without a wrapper in glibc 2.36 have the same number on every architecture (asm-generic).
+const SYS_open_tree = 428;
+const SYS_move_mount = 429;
+const SYS_close_range = 436;
+const SYS_openat2 = 437;
+const SYS_mount_setattr = 442;
+
+type NativeFunction = (...args: unknown[]) => number;
+
+/** The real kernel, through libc and koffi. Loading costs about 4 ms: import it where it is used. */
+export function createLinuxSyscall(): Syscall {
+	const koffi = loadKoffi();
+	const libc = koffi.load("libc.so.6");
+	const cache = new Map<string, NativeFunction>();
+
+	const native = (prototype: string): NativeFunction => {
+		const known = cache.get(prototype);
+		if (known) return known;
+		const made = libc.func(prototype) as unknown as NativeFunction;
+		cache.set(prototype, made);
+		return made;
+	};
+	const errnoName = (value: number): string => {
+		const names = koffi.os.errno as Record<string, number>;
+		return Object.keys(names).find((name) => names[name] === value) ?? `errno ${value}`;
+	};
+	const check = (result: number, syscall: string, detail: string): number => {
+		if (result >= 0) return result;
+		const errno = koffi.errno();
+		throw new SyscallError(syscall, errnoName(errno), errno, detail);
+	};
+
+	return {
+		flock: (fd, operation) => {
+			check(native("int flock(int, int)")(fd, operation), "flock", `${fd}`);
+		},
+		setCloseOnExec: (fd, on) => {
+			check(native("int fcntl(int, int, int)")(fd, F_SETFD, on ? FD_CLOEXEC : 0), "fcntl", `${fd}`);
+		},
+		mount: (source, target, type, flags, data) => {
+			const call = native("int mount(const char*, const char*, const char*, unsigned long, const char*)");
+			check(call(source, target, type, flags, data), "mount", `${source} on ${target}`);
+		},
+		umount: (target, flags) => {
+			check(native("int umount2(const char*, int)")(target, flags), "umount", target);
+		},
+		unshare: (flags) => {
+			check(native("int unshare(int)")(flags), "unshare", `0x${flags.toString(16)}`);
+		},
+		setns: (fd, type) => {
+			check(native("int setns(int, int)")(fd, type), "setns", `${fd}`);
+		},
+		openTree: (dirFd, target, flags) => {
+			const call = native("long syscall(long, int, const char*, unsigned int)");
+			return check(call(SYS_open_tree, dirFd, target, flags >>> 0), "open_tree", target);
+		},
+		mountSetattr: (dirFd, target, flags, attributes) => {
+			const call = native("long syscall(long, int, const char*, unsigned int, void*, size_t)");
+			const buffer = encodeMountAttributes(attributes);
+			const result = call(SYS_mount_setattr, dirFd, target, flags >>> 0, buffer, buffer.length);
+			check(result, "mount_setattr", target || `descriptor ${dirFd}`);
+		},
+		moveMount: (fromFd, fromPath, toFd, toPath, flags) => {
+			const call = native("long syscall(long, int, const char*, int, const char*, unsigned int)");
+			const result = call(SYS_move_mount, fromFd, fromPath, toFd, toPath, flags >>> 0);
+			check(result, "move_mount", `to ${toPath || `descriptor ${toFd}`}`);
+		},
+		openat2: (dirFd, target, how) => {
+			const call = native("long syscall(long, int, const char*, void*, size_t)");
+			const buffer = Buffer.alloc(24);
+			buffer.writeBigUInt64LE(BigInt(how.flags >>> 0), 0);
+			buffer.writeBigUInt64LE(BigInt(how.mode ?? 0), 8);
+			buffer.writeBigUInt64LE(BigInt(how.resolve ?? 0), 16);
+			return check(call(SYS_openat2, dirFd, target, buffer, buffer.length), "openat2", target);
+		},
+		mkdirat: (dirFd, target, mode) => {
+			check(native("int mkdirat(int, const char*, unsigned int)")(dirFd, target, mode), "mkdirat", target);
+		},
+		mknod: (target, mode, device) => {
+			const call = native("int mknod(const char*, unsigned int, uint64_t)");
+			check(call(target, mode, device), "mknod", target);
+		},
+		getXattrs: (target) => getXattrs(native, check, target),
+		syncfs: (fd) => {
+			check(native("int syncfs(int)")(fd), "syncfs", `${fd}`);
+		},
+		setInterfaceUp: (name) => setInterfaceUp(native, check, name),
+		probeBind: (protocol, address, port) => probeBind(native, check, protocol, address, port),
+		umask: (mask) => native("unsigned int umask(unsigned int)")(mask),
+		execve: (file, argv, environment, keep) => {
+			const closeRange = native("long syscall(long, unsigned int, unsigned int, unsigned int)");
+			check(closeRange(SYS_close_range, 0, 0xffffffff, CLOSE_RANGE_CLOEXEC), "close_range", "all");
+			for (const fd of [0, 1, 2, ...keep]) native("int fcntl(int, int, int)")(fd, F_SETFD, 0);
+			const signal = native("void *signal(int, intptr_t)");
+			signal(SIGPIPE, 0);
+			signal(SIGXFSZ, 0);
+			const strings = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+			const call = native("int execve(const char*, const char**, const char**)");
+			check(call(file, [...argv, null], [...strings, null]), "execve", file);
+			throw new Error("execve returned");
+		},
+	};
+}
+
+type Native = (prototype: string) => NativeFunction;
+type Check = (result: number, syscall: string, detail: string) => number;
+
+/** The prebuilt addon stands beside the bundle; in a source tree it is koffi's own package. */
+function loadKoffi(): typeof Koffi {
+	const load = createRequire(__filename);
+	try {
+		return load(path.join(__dirname, "koffi.node")) as typeof Koffi;
+	} catch (error) {
+		if ((error as NodeJS.ErrnoException).code !== "MODULE_NOT_FOUND") throw error;
+		return load("koffi") as typeof Koffi;
+	}
+}
+
+/** struct mount_attr, linux/mount.h. */
+function encodeMountAttributes(attributes: MountAttributes): Buffer {
+	const buffer = Buffer.alloc(32);
+	buffer.writeBigUInt64LE(BigInt(attributes.set ?? 0), 0);
+	buffer.writeBigUInt64LE(BigInt(attributes.clear ?? 0), 8);
+	buffer.writeBigUInt64LE(BigInt(attributes.propagation ?? 0), 16);
+	buffer.writeBigUInt64LE(BigInt(attributes.userNamespaceFd ?? 0), 24);
+	return buffer;
+}
+
+function getXattrs(native: Native, check: Check, target: string): Map<string, Buffer> {
+	const list = native("long llistxattr(const char*, _Out_ uint8_t*, size_t)");
+	const get = native("long lgetxattr(const char*, const char*, _Out_ uint8_t*, size_t)");
+	const size = check(list(target, null, 0), "llistxattr", target);
+	const names = Buffer.alloc(size);
+	const used = size === 0 ? 0 : check(list(target, names, size), "llistxattr", target);
+	const result = new Map<string, Buffer>();
+	for (const name of names.subarray(0, used).toString("latin1").split("\0")) {
+		if (name === "") continue;
+		const value = Buffer.alloc(check(get(target, name, null, 0), "lgetxattr", target));
+		if (value.length > 0) check(get(target, name, value, value.length), "lgetxattr", target);
+		result.set(name, value);
+	}
+	return result;
+}
+
+/** struct ifreq: 16 bytes of name, then the flags (netdevice(7)). */
+function setInterfaceUp(native: Native, check: Check, name: string): void {
+	const fd = check(native("int socket(int, int, int)")(AF_INET, SOCK_DGRAM, 0), "socket", "inet");
+	try {
+		const ioctl = native("int ioctl(int, unsigned long, _Inout_ uint8_t*)");
+		const request = Buffer.alloc(40);
+		request.write(name, 0, 15, "latin1");
+		check(ioctl(fd, SIOCGIFFLAGS, request), "ioctl SIOCGIFFLAGS", name);
+		request.writeUInt16LE(request.readUInt16LE(16) | IFF_UP, 16);
+		check(ioctl(fd, SIOCSIFFLAGS, request), "ioctl SIOCSIFFLAGS", name);
+	} finally {
+		native("int close(int)")(fd);
+	}
+}
+
+function probeBind(
+	native: Native,
+	check: Check,
+	protocol: "tcp" | "udp",
+	address: string,
+	port: number,
+): void {
+	const type = protocol === "tcp" ? SOCK_STREAM : SOCK_DGRAM;
+	const fd = check(native("int socket(int, int, int)")(AF_INET, type, 0), "socket", protocol);
+	try {
+		const sockaddr = Buffer.alloc(16);
+		sockaddr.writeUInt16LE(AF_INET, 0);
+		sockaddr.writeUInt16BE(port, 2);
+		address.split(".").forEach((octet, index) => {
+			sockaddr.writeUInt8(Number(octet), 4 + index);
+		});
+		const bind = native("int bind(int, const uint8_t*, unsigned int)");
+		check(bind(fd, sockaddr, sockaddr.length), "bind", `${address}:${port}/${protocol}`);
+	} finally {
+		native("int close(int)")(fd);
+	}
+}
