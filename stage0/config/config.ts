@@ -1,0 +1,36 @@
+/** The three places of configuration, lowest precedence first; an absent one is not read. */
+export interface ConfigDirectories {
+	/** Vendor, normally /usr/lib/rkt. */
+	readonly system?: string | undefined;
+	/** Administrator, normally /etc/rkt. */
+	readonly local?: string | undefined;
+	/** `--user-config`. */
+	readonly user?: string | undefined;
+}
+
+export interface BasicCredentials {
+	readonly user: string;
+	readonly password: string;
+}
+
+/** What is sent to a host: HTTP basic, a bearer token, or an AWS signature (version 4, service s3). */
+export type Credentials =
+	| ({ readonly type: "basic" } & BasicCredentials)
+	| { readonly type: "oauth"; readonly token: string }
+	| {
+			readonly type: "aws";
+			readonly accessKeyID: string;
+			readonly secretAccessKey: string;
+			readonly awsRegion?: string;
+	  };
+
+export interface Config {
+	/** By the URL's host with its port, compared exactly. */
+	readonly auth: ReadonlyMap<string, Credentials>;
+	/** By registry host. */
+	readonly dockerAuth: ReadonlyMap<string, BasicCredentials>;
+	readonly paths: { readonly data?: string; readonly stage1Images?: string };
+	readonly stage1: { readonly name?: string; readonly version?: string; readonly location?: string };
+	/** Lines for standard error: credentials that other users can read. */
+	readonly warnings: readonly string[];
+}
