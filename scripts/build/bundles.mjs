@@ -41,7 +41,7 @@ export async function buildPrograms() {
 	return written;
 }
 
-/** Every program of scripts/, next to node_modules: only our own code is bundled. */
+/** Every program of scripts/. */
 export function buildScripts() {
 	return bundleTree("scripts", (name) => name.endsWith(".ts") && !name.includes("/"));
 }
@@ -57,7 +57,8 @@ function bundleTree(root, isEntry) {
 		minifySyntax: false,
 		minifyWhitespace: false,
 		define: { __CRASH_POINTS__: "false" },
-		packages: "external",
+		// execa is an ES module and cannot be required; the others are found in node_modules.
+		external: ["koffi", "tap", "tap-parser", "systeminformation"],
 		entryPoints: entryPoints.map((name) => path.join(root, name)),
 		outbase: root,
 		outdir: path.join("dist", root),
