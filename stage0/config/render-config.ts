@@ -1,6 +1,36 @@
-import type { Config } from "./config.ts";
+import type { Config, Credentials } from "./config.ts";
 
-/** The value that `rkt config` prints as JSON: `{"stage0":[…]}`, credentials in clear. */
-export function renderConfig(config: Config): { stage0: Record<string, unknown>[] } {
-	throw new Error(`${config.auth.size}`);
+type Entry = Record<string, unknown>;
+
+/**
+ * The value that `rkt config` prints as JSON: one entry for each domain and registry, sorted, then always one
+ * `paths` and one `stage1` entry. Credentials are in clear.
+ */
+export function renderConfig(config: Config): { stage0: Entry[] } {
+	return {
+		stage0: [
+			...sorted(config.auth).map(([domain, credentials]) => authEntry(domain, credentials)),
+			...sorted(config.dockerAuth).map(([registry, credentials]) =>
+				entry("dockerAuth", { registries: [registry], credentials }),
+			),
+			entry("paths", { data: config.paths.data ?? "", "stage1-images": config.paths.stage1Images ?? "" }),
+			entry("stage1", {
+				name: config.stage1.name ?? "",
+				version: config.stage1.version ?? "",
+				location: config.stage1.location ?? "",
+			}),
+		],
+	};
+}
+
+function sorted<T>(map: ReadonlyMap<string, T>): [string, T][] {
+	return [...map].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+function authEntry(domain: string, { type, ...credentials }: Credentials): Entry {
+	return entry("auth", { domains: [domain], type, credentials });
+}
+
+function entry(kind: string, members: Entry): Entry {
+	return { rktVersion: "v1", rktKind: kind, ...members };
 }

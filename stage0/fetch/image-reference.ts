@@ -1,4 +1,4 @@
-import type { Label } from "../store/image-record.ts";
+import type { Label } from "../../appc/types/labels.ts";
 
 /** An IMAGE argument of the command line. `text` is what the user typed. */
 export type ImageReference =

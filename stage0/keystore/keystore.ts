@@ -1,38 +1,23 @@
-import type { Readable } from "node:stream";
-
-export interface KeystoreDirectories {
-	/** `<system-config>/trustedkeys`'s parent, normally /usr/lib/rkt. */
-	readonly system?: string | undefined;
-	/** Normally /etc/rkt; keys are added here. */
-	readonly local: string;
-}
-
-export interface TrustedKey {
-	/** 40 lower-case hex digits of the primary key. */
-	readonly fingerprint: string;
-	/** The armored file. */
-	readonly file: string;
-	/** The image name prefix it is trusted for; undefined for a root key. */
-	readonly prefix: string | undefined;
-}
-
-/** An OpenPGP public key as people review it. */
-export interface PublicKey {
-	/** 40 lower-case hex digits. */
-	readonly fingerprint: string;
-	readonly subkeys: readonly string[];
-	readonly identities: readonly string[];
-}
-
-export interface Verification {
-	/** User IDs of the key that signed. */
-	readonly identities: readonly string[];
-	/** Primary key, 40 lower-case hex digits. */
-	readonly fingerprint: string;
-}
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { Readable } from "node:stream";
+import { isACIdentifier } from "../../appc/types/ac-identifier.ts";
+import { fail, isErrno, messageOf } from "../../lib/errors.ts";
+import { writeFileAtomic } from "../../lib/files.ts";
+import { runGpgv } from "./gpgv.ts";
+import { judgeStatus, type StatusContext, type Verification } from "./gpgv-status.ts";
+import { armor, dearmor, keyFingerprints } from "./openpgp-packets.ts";
+import {
+	allTrustedKeys,
+	hasPrefixKeyFiles,
+	type KeystoreDirectories,
+	keyDirectory,
+	type TrustedKey,
+	trustedKeysFor,
+} from "./trusted-keys.ts";
 
 export interface DetachedSignature {
-	/** Image name that selects the keys; undefined to try every trusted key. */
+	/** Image name that selects the keys; undefined tries every key that is trusted for anything. */
 	readonly name: string | undefined;
 	/** The signature, armored or binary. */
 	readonly signature: Uint8Array;
@@ -42,8 +27,9 @@ export interface DetachedSignature {
 	readonly data: string | Readable;
 }
 
-/** The trusted keys of one machine. */
+/** The trusted keys of one machine, read anew at every call. */
 export interface Keystore {
+	readonly directories: KeystoreDirectories;
 	/** Keys that may sign an image of this name: root keys and those of each prefix by whole path components. */
 	keysFor(name: string): TrustedKey[];
 	/** True when a key file that is not a mask exists for the name or a parent of it (root keys do not count). */
@@ -54,12 +40,135 @@ export interface Keystore {
 	 * `signature-key-unknown`, `signature-key-untrusted`, `signature-key-expired`, `signature-key-revoked`.
 	 */
 	verifyDetached(request: DetachedSignature): Promise<Verification>;
-	/** Throws `signature-key-unknown` when no trusted key for the name can have made this signature. */
+	/** Throws `signature-key-unknown` or `signature-key-untrusted` when no key of the name made this signature. */
 	checkIssuer(request: Omit<DetachedSignature, "data">): Promise<void>;
-	/** Writes a key for a prefix, or as root key without one; returns the file's path. */
-	addKey(key: { armored: string; prefix: string | undefined }): Promise<string>;
+	/**
+	 * Throws `signature-key-untrusted` when a key that was found valid for an unknown name is not one for `name`.
+	 */
+	checkTrusted(verification: Verification, name: string, source: string): void;
+	/**
+	 * Writes a key for a prefix, or as root key without one; returns the file's path.
+	 * Errors: `key-malformed`, `trust-prefix-invalid`, `keystore-unusable`.
+	 */
+	addKey(key: NewKey): string;
+}
+
+export interface NewKey {
+	/** Armored or binary, exactly one public key. */
+	readonly data: Uint8Array;
+	/** Image name prefix; undefined for a root key. */
+	readonly prefix: string | undefined;
+	/** A URL or path, for messages. */
+	readonly source: string;
 }
 
 export function openKeystore(directories: KeystoreDirectories): Keystore {
-	throw new Error(`${directories.local}`);
+	return {
+		directories,
+		keysFor: (name) => trustedKeysFor(directories, name),
+		hasPrefixKeys: (name) => hasPrefixKeyFiles(directories, name),
+		verifyDetached: (request) => verifyDetached(directories, request),
+		checkIssuer: (request) => checkIssuer(directories, request),
+		checkTrusted: (verification, name, source) => checkTrusted(directories, verification, name, source),
+		addKey: (key) => addKey(directories.local, key),
+	};
+}
+
+async function verifyDetached(
+	directories: KeystoreDirectories,
+	request: DetachedSignature,
+): Promise<Verification> {
+	const context = statusContext(directories, request);
+	const fd = typeof request.data === "string" ? fs.openSync(request.data, "r") : undefined;
+	try {
+		const data = fd ?? (request.data as Readable);
+		const { status, exitCode } = await runGpgv({ ...request, keyring: toKeyring(context.keys), data });
+		return judgeStatus(status, exitCode, context);
+	} finally {
+		if (fd !== undefined) fs.closeSync(fd);
+	}
+}
+
+/** A signature is tried on nothing at all: of a known key it is bad, of an unknown one it cannot be told. */
+async function checkIssuer(
+	directories: KeystoreDirectories,
+	request: Omit<DetachedSignature, "data">,
+): Promise<void> {
+	const context = statusContext(directories, request);
+	const { status, exitCode } = await runGpgv({
+		...request,
+		keyring: toKeyring(context.keys),
+		data: Readable.from([]),
+	});
+	if (/^\[GNUPG:\] ERRSIG /m.test(status)) judgeStatus(status, exitCode, context);
+}
+
+function statusContext(
+	directories: KeystoreDirectories,
+	request: Pick<DetachedSignature, "name" | "source">,
+): StatusContext {
+	const allKeys = () => allTrustedKeys(directories);
+	const keys = request.name === undefined ? allKeys() : trustedKeysFor(directories, request.name);
+	return { source: request.source, name: request.name, keys, allKeys };
+}
+
+function toKeyring(keys: readonly TrustedKey[]): Uint8Array {
+	return Buffer.concat(keys.map((key) => key.block));
+}
+
+function checkTrusted(
+	directories: KeystoreDirectories,
+	{ fingerprint }: Verification,
+	name: string,
+	source: string,
+): void {
+	if (trustedKeysFor(directories, name).some((key) => key.fingerprint === fingerprint)) return;
+	fail(
+		"signature-key-untrusted",
+		`image ${name} (${source}): signed with key ${fingerprint}, which is not trusted for this name`,
+		{ hint: `if you trust the publisher, add the key: rkt trust --prefix=${name}` },
+	);
+}
+
+function addKey(local: string, key: NewKey): string {
+	if (key.prefix !== undefined) checkPrefix(key.prefix);
+	const block = dearmor(key.data, "PUBLIC KEY BLOCK", false);
+	const fingerprint = block && keyFingerprints(block)?.[0];
+	if (!block || fingerprint === undefined) {
+		fail("key-malformed", `${key.source} does not hold exactly one OpenPGP version 4 public key`, {
+			hint: "export one key into the file: gpg --armor --export FINGERPRINT",
+		});
+	}
+	const directory = keyDirectory(local, key.prefix);
+	const file = path.join(directory, fingerprint);
+	try {
+		makeDirectories(path.join(local, "trustedkeys"), directory);
+		writeFileAtomic(file, armor(block, "PUBLIC KEY BLOCK"), 0o644);
+	} catch (error) {
+		if (!isErrno(error, "EACCES", "EPERM", "EROFS", "ENOTDIR", "ENOSPC")) throw error;
+		fail("keystore-unusable", `cannot write the key file ${file}: ${messageOf(error)}`, {
+			hint: "adding keys needs root or membership of the group rkt-admin",
+			cause: error,
+		});
+	}
+	return file;
+}
+
+/** The prefix becomes a path below the keystore. */
+export function checkPrefix(prefix: string): void {
+	if (isACIdentifier(prefix)) return;
+	fail("trust-prefix-invalid", `"${prefix}" is not a prefix of image names`, {
+		hint: "give a name without a scheme, such as --prefix=example.com/app",
+	});
+}
+
+function makeDirectories(top: string, directory: string): void {
+	fs.mkdirSync(path.dirname(top), { recursive: true, mode: 0o755 });
+	let current = top;
+	for (const component of ["", ...path.relative(top, directory).split("/")]) {
+		current = path.join(current, component);
+		if (fs.existsSync(current)) continue;
+		fs.mkdirSync(current, { mode: 0o755 });
+		fs.chmodSync(current, 0o755);
+	}
 }

@@ -1,8 +1,4 @@
-/** A name and value that narrow an image, such as version or os. */
-export interface Label {
-	readonly name: string;
-	readonly value: string;
-}
+import type { Label } from "../../appc/types/labels.ts";
 
 /** An image that the manifest of another one names. */
 export interface RecordedDependency {

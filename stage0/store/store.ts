@@ -1,7 +1,8 @@
 import type { Readable } from "node:stream";
 import type { ImageManifest } from "../../appc/schema/image-manifest.ts";
+import type { Label } from "../../appc/types/labels.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
-import type { ImageRecord, Label, RemoteRecord } from "./image-record.ts";
+import type { ImageRecord, RemoteRecord } from "./image-record.ts";
 
 export interface ImportOptions {
 	/** A URL or path, for messages and the record. */
