@@ -1,10 +1,12 @@
 import { type SpawnSyncOptions, spawnSync } from "node:child_process";
-import { RktError } from "./errors.ts";
+import { isErrno, RktError } from "./errors.ts";
 
 export interface CommandResult {
 	readonly status: number;
 	readonly stdout: string;
 	readonly stderr: string;
+	/** Why the program was killed before its end. */
+	readonly killed?: "timeout" | "output-limit";
 }
 
 export interface CommandOptions {
@@ -16,7 +18,11 @@ export interface CommandOptions {
 	/** Pass the child's standard error on instead of collecting it. */
 	readonly inheritStderr?: boolean;
 	readonly timeoutMs?: number;
+	/** The program is killed when it writes more; 64 MiB when not given. */
+	readonly maxOutputBytes?: number;
 }
+
+const DEFAULT_MAX_OUTPUT = 64 * 1024 * 1024;
 
 /**
  * Runs a program to its end and collects its output. Synchronous on purpose: it also runs after unshare(2),
@@ -30,7 +36,9 @@ export function runCommand(
 ): CommandResult {
 	const spawnOptions: SpawnSyncOptions = {
 		stdio: ["pipe", "pipe", options.inheritStderr ? "inherit" : "pipe", ...(options.descriptors ?? [])],
-		maxBuffer: 64 * 1024 * 1024,
+		maxBuffer: options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT,
+		// A program that catches SIGTERM could not be stopped by it.
+		killSignal: "SIGKILL",
 		...(options.input === undefined ? {} : { input: options.input }),
 		...(options.environment === undefined ? {} : { env: options.environment }),
 		...(options.cwd === undefined ? {} : { cwd: options.cwd }),
@@ -43,9 +51,16 @@ export function runCommand(
 			cause: result.error,
 		});
 	}
+	const killed = killReason(result.error);
 	return {
 		status: result.status ?? 128 + (result.signal === "SIGKILL" ? 9 : 15),
 		stdout: result.stdout?.toString() ?? "",
 		stderr: result.stderr?.toString() ?? "",
+		...(killed === undefined ? {} : { killed }),
 	};
+}
+
+function killReason(error: Error | undefined): CommandResult["killed"] {
+	if (isErrno(error, "ETIMEDOUT")) return "timeout";
+	return isErrno(error, "ENOBUFS") ? "output-limit" : undefined;
 }

@@ -10,6 +10,8 @@ const SIGXFSZ = 25;
 const AF_INET = 2;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
 const SIOCGIFFLAGS = 0x8913;
 const SIOCSIFFLAGS = 0x8914;
 const IFF_UP = 1;
@@ -184,6 +186,11 @@ function probeBind(
 	const type = protocol === "tcp" ? SOCK_STREAM : SOCK_DGRAM;
 	const fd = check(native("int socket(int, int, int)")(AF_INET, type, 0), "socket", protocol);
 	try {
+		// Without it the remains of ended TCP connections look like a server; a listening socket still conflicts.
+		if (protocol === "tcp") {
+			const setsockopt = native("int setsockopt(int, int, int, const int*, unsigned int)");
+			check(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, [1], 4), "setsockopt", "SO_REUSEADDR");
+		}
 		const sockaddr = Buffer.alloc(16);
 		sockaddr.writeUInt16LE(AF_INET, 0);
 		sockaddr.writeUInt16BE(port, 2);
