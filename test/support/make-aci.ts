@@ -75,7 +75,7 @@ function acArchitecture(): string {
 }
 
 const BUSYBOX_APPLETS =
-	"sh cat echo env id ls mkdir mount nc pwd readlink sleep stat touch true false tty wc hostname ip kill ps head sed grep mknod dd";
+	"sh cat echo env id ls mkdir mount nc pwd readlink sleep stat stty touch true false tty wc hostname ip kill ps head sed grep mknod dd";
 
 /** The files of a small userland of one static busybox. */
 export function busyboxFiles(): Record<string, AciEntry> {

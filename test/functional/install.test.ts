@@ -1,0 +1,40 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { execa } from "execa";
+import t from "tap";
+
+t.test("install.sh puts rkt where packages want it, and uninstall.sh takes it away", async (t) => {
+	const directory = fs.mkdtempSync("/var/tmp/rkt-install-");
+	t.teardown(() => fs.rmSync(directory, { recursive: true, force: true }));
+	const env = { DESTDIR: directory, PREFIX: "/usr" };
+	await execa("sh", ["scripts/install.sh"], { env });
+	const library = path.join(directory, "usr/lib/rkt");
+	t.strictSame(fs.readdirSync(library).sort(), [
+		"koffi.node",
+		"rkt",
+		"rkt.cjs",
+		"rkt.cjs.cache",
+		"stage1-images.json",
+		"stage1-nspawn.aci",
+	]);
+	t.equal(fs.readlinkSync(path.join(directory, "usr/bin/rkt")), "/usr/lib/rkt/rkt");
+	t.match((await execa(path.join(library, "rkt"), ["version"])).stdout, /^rkt Version: \d/);
+	t.equal(fs.statSync(path.join(directory, "var/lib/rkt")).mode & 0o7777, 0o2750);
+	t.equal(fs.statSync(path.join(directory, "etc/rkt")).mode & 0o7777, 0o2775);
+
+	await execa("sh", ["scripts/uninstall.sh"], { env });
+	t.notOk(fs.existsSync(library));
+	t.notOk(fs.existsSync(path.join(directory, "usr/bin/rkt")));
+	t.ok(fs.existsSync(path.join(directory, "var/lib/rkt")), "the user's data stays");
+});
+
+t.test("a symbolic link to the launcher works from anywhere", async (t) => {
+	const directory = fs.mkdtempSync("/var/tmp/rkt-install-");
+	t.teardown(() => fs.rmSync(directory, { recursive: true, force: true }));
+	fs.symlinkSync(path.resolve("dist/rkt"), path.join(directory, "rkt"));
+	const result = await execa("rkt", ["version"], {
+		cwd: "/",
+		env: { PATH: `${directory}:${process.env.PATH}` },
+	});
+	t.match(result.stdout, /^rkt Version: \d/);
+});
