@@ -1,0 +1,105 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import t, { type Test } from "tap";
+import { BUSYBOX, type BusyboxHost, createBusyboxHost } from "../support/busybox-host.ts";
+import { newTraces, readMachineTraces } from "../support/machine-traces.ts";
+import { enterPrivateHost } from "../support/private-host.ts";
+import { readSourceFiles } from "../support/source-files.ts";
+
+enterPrivateHost();
+
+/** Every place where stage0 changes state; see lib/crash-point.ts. */
+const CRASH_POINTS = readSourceFiles()
+	.filter((file) => /^(lib|appc|stage0)\//.test(file.name))
+	.flatMap((file) =>
+		[...file.text.matchAll(/\bcrashPoint\("([^"]+)"\)/g)].map((match) => match[1] as string),
+	);
+
+const COLLECT = ["gc", "--grace-period=0s", "--expire-prepared=0s"];
+
+t.test("SIGKILL at every step that changes state", async (t) => {
+	const host = await createBusyboxHost("crash");
+	t.teardown(() => host.remove());
+	await host.shell("true");
+	await host.rkt(COLLECT);
+	const before = readMachineTraces(host.dataDirectory, []);
+	t.ok(CRASH_POINTS.length > 10, "the crash points are found");
+
+	for (const point of CRASH_POINTS) {
+		t.test(point, async (t) => {
+			const killed = await crashEverything(host, point);
+			t.not(killed.length, 0, "some command passes this point");
+			await understandsAndClears(t, host, killed.join(", "));
+			t.strictSame(newTraces(before, readMachineTraces(host.dataDirectory, [])), []);
+		});
+	}
+});
+
+t.test("SIGKILL at any moment of rkt run, stage1 included", async (t) => {
+	const host = await createBusyboxHost("moment");
+	t.teardown(() => host.remove());
+	await host.shell("true", { pod: ["--net"] });
+	await host.rkt(COLLECT);
+	const before = readMachineTraces(host.dataDirectory, []);
+	for (let delay = 5; delay <= 405; delay += 20) {
+		const child = host.start(["run", ...host.shellWords("sleep 600", { pod: ["--net"] })]);
+		await new Promise((resolve) => setTimeout(resolve, delay));
+		child.kill("SIGKILL");
+		await child;
+		await stopRunning(host);
+		await understandsAndClears(t, host, `after ${delay} ms`);
+	}
+	t.strictSame(newTraces(before, readMachineTraces(host.dataDirectory, [])), []);
+});
+
+/** Runs each kind of command so that it dies at the point; gives those that did. */
+async function crashEverything(host: BusyboxHost, point: string): Promise<string[]> {
+	const environment = { RKT_CRASH_AT: point };
+	const killed: string[] = [];
+	const crash = async (...words: string[]): Promise<void> => {
+		const result = await host.rkt(words, { testBuild: true, environment });
+		if (result.status === 137) killed.push(words.join(" "));
+	};
+	const image = path.join(host.directory, "example.com-busybox.aci");
+	const prepared = (await host.rkt(["prepare", "--quiet", BUSYBOX])).stdout.trim();
+	const ended = (await host.rkt(["prepare", "--quiet", BUSYBOX])).stdout.trim();
+	await host.rkt(["run-prepared", "--net=none", ended]);
+
+	await crash("--insecure-options=image", "fetch", image);
+	await crash("prepare", "--quiet", BUSYBOX);
+	await crash("run", "--net=none", BUSYBOX);
+	await crash("run-prepared", "--net=none", prepared);
+	await crash("rm", ended);
+	await crash(...COLLECT);
+	await crash("image", "gc", "--grace-period=0s");
+	await crash("image", "rm", host.imageId);
+	return killed;
+}
+
+/** The next commands find their way: they look, they collect, and an image can be fetched and run. */
+async function understandsAndClears(t: Test, host: BusyboxHost, what: string): Promise<void> {
+	for (const words of [["list"], ["image", "list"], COLLECT, COLLECT]) {
+		const result = await host.rkt(words);
+		t.equal(result.status, 0, `${what}: ${words.join(" ")}: ${result.stderr}`);
+	}
+	const pods = path.join(host.dataDirectory, "pods");
+	const left = fs.readdirSync(pods).flatMap((state) => fs.readdirSync(path.join(pods, state)));
+	t.strictSame(left, [], `${what}: no pod is left`);
+	const image = path.join(host.directory, "example.com-busybox.aci");
+	const fetched = await host.rkt(["--insecure-options=image", "fetch", image]);
+	t.equal(fetched.status, 0, `${what}: ${fetched.stderr}`);
+	const run = await host.shell("exit 5");
+	t.equal(run.status, 5, `${what}: ${run.stderr}`);
+	await host.rkt(COLLECT);
+	const rest = fs.readdirSync(path.join(host.dataDirectory, "cas/tmp"), { recursive: true });
+	t.strictSame(rest, [], `${what}: nothing half-written is left`);
+}
+
+async function stopRunning(host: BusyboxHost): Promise<void> {
+	const list = (await host.rkt(["list", "--full", "--no-legend"])).stdout.split("\n");
+	const running = list
+		.filter((line) => /\srunning\s/.test(line))
+		.map((line) => line.split(/\s/)[0] as string);
+	if (running.length > 0) await host.rkt(["stop", "--force", ...running]);
+	for (const uuid of running) await host.rkt(["status", "--wait=20s", uuid]);
+}
