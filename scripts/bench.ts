@@ -1,0 +1,172 @@
+/**
+ * Measures rkt beside an empty Node, other container programs that are installed and, if given, another rkt.
+ * Prints Markdown; with --update FILE the text between the marks in that file is replaced by it.
+ *
+ * usage: node dist/scripts/bench.cjs [--runs N] [--peer PATH] [--update FILE]
+ */
+import { spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { parseArgs } from "node:util";
+import { distDirectory } from "../test/support/dist-directory.ts";
+import { busyboxFiles, imageManifest, makeAci } from "../test/support/make-aci.ts";
+import { enterPrivateHost } from "../test/support/private-host.ts";
+import { type Contestant, call, otherRuntimes, rktCase, rktContestant } from "./bench/contestants.ts";
+import { describeMachine } from "./bench/machine.ts";
+import { type Case, measure } from "./bench/measure.ts";
+import { throughputTable, timesTable } from "./bench/report.ts";
+
+const IMAGE = "example.com/busybox";
+const FETCH_SIZE = 300_000_000;
+
+interface Bench {
+	readonly directory: string;
+	readonly runs: number;
+	readonly contestants: readonly Contestant[];
+}
+
+async function main(): Promise<void> {
+	const { values } = parseArgs({
+		options: {
+			runs: { type: "string", default: "15" },
+			peer: { type: "string" },
+			update: { type: "string" },
+		},
+	});
+	const directory = fs.mkdtempSync("/var/tmp/rkt-bench-");
+	try {
+		const contestants = [rktContestant("rkt", path.join(distDirectory(), "rkt"), directory)];
+		if (values.peer !== undefined)
+			contestants.push(rktContestant("peer", path.resolve(values.peer), directory));
+		const text = await runAll({ directory, runs: Number(values.runs), contestants });
+		console.log(text);
+		if (values.update !== undefined) updateFile(values.update, text);
+	} finally {
+		fs.rmSync(directory, { recursive: true, force: true });
+	}
+}
+
+async function runAll(bench: Bench): Promise<string> {
+	const machine = await describeMachine();
+	const image = path.join(bench.directory, "busybox.aci");
+	await makeAci(image, { manifest: imageManifest(IMAGE), files: busyboxFiles() });
+	for (const one of bench.contestants) call(one, "--insecure-options=image", "fetch", image);
+	const rootfs = path.join(bench.directory, "rootfs");
+	call(bench.contestants[0] as Contestant, "image", "render", "--rootfs-only", IMAGE, rootfs);
+	const sections = [
+		`Machine: ${machine}. Median of ${bench.runs} interleaved runs.`,
+		`### Light commands\n\n${await lightCommands(bench)}`,
+		`### A pod that prints one line\n\n${await startPods(bench, rootfs)}`,
+		`### Preparing and collecting a pod\n\n${await prepareAndCollect(bench)}`,
+		`### Fetching a compressed image of 300 MB from a file\n\n${await fetchImage(bench)}`,
+		`### Light commands with 200 prepared pods\n\n${await withManyPods(bench)}`,
+	];
+	return sections.join("\n\n");
+}
+
+async function lightCommands(bench: Bench): Promise<string> {
+	const empty = path.join(bench.directory, "empty.js");
+	fs.writeFileSync(empty, "");
+	const cases: Case[] = [{ name: "node empty.js", command: [process.execPath, empty] }];
+	for (const one of bench.contestants)
+		cases.push(rktCase(one, "version"), rktCase(one, "list"), rktCase(one, "image", "list"));
+	return timesTable(await measure(cases, bench.runs));
+}
+
+async function startPods(bench: Bench, rootfs: string): Promise<string> {
+	const say = [IMAGE, "--exec=/bin/echo", "--", "hello"];
+	const collect = (one: Contestant) => () => void call(one, "gc", "--grace-period=0s");
+	const cases = ["none", "host", "default"].flatMap((net) =>
+		bench.contestants.map((one) => ({
+			name: `${one.name} run --net=${net}`,
+			command: [...one.command, "run", `--net=${net}`, ...say],
+			after: collect(one),
+		})),
+	);
+	return timesTable(await measure([...cases, ...otherRuntimes(bench.directory, rootfs)], bench.runs));
+}
+
+async function prepareAndCollect(bench: Bench): Promise<string> {
+	const runOne = (one: Contestant) => () => {
+		call(one, "run", "--net=none", IMAGE, "--exec=/bin/true");
+		call(one, "gc", "--mark-only");
+	};
+	const drop = (one: Contestant) => () => void call(one, "gc", "--grace-period=0s", "--expire-prepared=0s");
+	const cases = bench.contestants.flatMap((one): Case[] => [
+		{ ...rktCase(one, "prepare", IMAGE), after: drop(one) },
+		{ ...rktCase(one, "gc", "--grace-period=0s"), before: runOne(one) },
+	]);
+	return timesTable(await measure(cases, bench.runs));
+}
+
+async function fetchImage(bench: Bench): Promise<string> {
+	const file = path.join(bench.directory, "large.aci");
+	await makeLargeImage(bench.directory, file);
+	const removeImage = (one: Contestant) => () => {
+		call(one, "image", "rm", "example.com/large");
+		call(one, "image", "gc", "--grace-period=24h");
+	};
+	const pipe = (name: string, command: string): Case => ({ name, command: ["sh", "-c", command] });
+	const cases: Case[] = [
+		pipe("gzip -dc", `gzip -dc ${file} >/dev/null`),
+		pipe("gzip -dc, then sha512sum", `gzip -dc ${file} | sha512sum >/dev/null`),
+		...bench.contestants.map((one) => ({
+			...rktCase(one, "--insecure-options=image", "fetch", file),
+			name: `${one.name} fetch`,
+			after: removeImage(one),
+		})),
+	];
+	const table = throughputTable(await measure(cases, bench.runs), FETCH_SIZE);
+	fs.rmSync(file);
+	return table;
+}
+
+/** Random bytes with every second half repeated: about as compressible as programs are. */
+async function makeLargeImage(directory: string, file: string): Promise<void> {
+	const content = path.join(directory, "content");
+	const fd = fs.openSync(content, "w");
+	for (let written = 0; written < FETCH_SIZE; written += 100_000) {
+		const block = randomBytes(50_000);
+		fs.writeSync(fd, block);
+		fs.writeSync(fd, block);
+	}
+	fs.closeSync(fd);
+	const plain = path.join(directory, "large.tar");
+	await makeAci(plain, {
+		manifest: imageManifest("example.com/large"),
+		files: { content: { copyOf: content } },
+	});
+	fs.rmSync(content);
+	spawnSync("sh", ["-c", `gzip -6 <"${plain}" >"${file}" && rm "${plain}"`], { stdio: "inherit" });
+}
+
+async function withManyPods(bench: Bench): Promise<string> {
+	for (const one of bench.contestants) {
+		for (let count = 0; count < 200; count += 1) call(one, "prepare", "--quiet", IMAGE);
+	}
+	const results = await measure(
+		bench.contestants.map((one) => rktCase(one, "list")),
+		bench.runs,
+	);
+	for (const one of bench.contestants) {
+		call(one, "gc", "--expire-prepared=0s");
+		call(one, "gc", "--expire-prepared=0s", "--grace-period=0s");
+	}
+	return timesTable(results);
+}
+
+/** The marks are Markdown comments around the figures. */
+function updateFile(file: string, text: string): void {
+	const [start, end] = ["<!-- figures -->", "<!-- end of figures -->"];
+	const old = fs.readFileSync(file, "utf8");
+	if (!old.includes(start) || !old.includes(end)) throw new Error(`${file} has no ${start} and ${end}`);
+	const before = old.slice(0, old.indexOf(start) + start.length);
+	fs.writeFileSync(file, `${before}\n\n${text}\n\n${old.slice(old.indexOf(end))}`);
+}
+
+enterPrivateHost();
+main().catch((error) => {
+	console.error(`bench: ${error instanceof Error ? error.message : error}`);
+	process.exitCode = 1;
+});
