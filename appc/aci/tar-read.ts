@@ -1,0 +1,208 @@
+import { quote } from "../types/quote.ts";
+import { type ByteReader, createByteReader } from "./byte-reader.ts";
+import type { EntryBody, EntryType } from "./entry.ts";
+import { type PaxRecords, parsePax, paxInteger, paxTime, paxXattrs } from "./pax.ts";
+import { refuseAci, refuseTruncated } from "./refuse.ts";
+import { BLOCK, decodeHeader, isZeroBlock, type RawHeader } from "./tar-header.ts";
+
+/** An entry as the archive gives it, its extended headers applied. Names are bytes written as Latin-1, unchecked. */
+export interface RawEntry {
+	readonly name: string;
+	readonly linkName: string;
+	readonly type: EntryType;
+	readonly mode: number;
+	readonly uid: number;
+	readonly gid: number;
+	readonly size: number;
+	readonly mtimeNs: bigint;
+	readonly major: number;
+	readonly minor: number;
+	readonly xattrs: ReadonlyMap<string, Buffer>;
+	readonly body: EntryBody;
+}
+
+/** Longest extended header: several extended attributes of the 64 KiB that Linux allows, and a path. */
+const PAX_LIMIT = 1024 * 1024;
+/** Longest name that GNU tar may give: PATH_MAX with its NUL. */
+const LONG_NAME_LIMIT = 4096;
+
+const TYPES: Record<string, EntryType> = {
+	"0": "file",
+	"7": "file",
+	"1": "hardlink",
+	"2": "symlink",
+	"3": "character-device",
+	"4": "block-device",
+	"5": "directory",
+	"6": "fifo",
+};
+
+interface Extensions {
+	pax?: PaxRecords;
+	longName?: string;
+	longLink?: string;
+}
+
+/**
+ * The entries of a tar stream. Written for hostile input: every length is checked before anything is buffered,
+ * what two programs could read differently is refused (sparse files, bodies of links, repeated or contradicting
+ * extended headers, data behind the end). The body of an entry may be left unread.
+ * Errors: `aci-invalid`, `aci-truncated`.
+ */
+export async function* readTar(chunks: AsyncIterable<Buffer>, source: string): AsyncGenerator<RawEntry> {
+	const reader = createByteReader(chunks);
+	try {
+		let extensions: Extensions = {};
+		for (;;) {
+			const header = await readHeader(reader, source);
+			if (header === undefined) break;
+			if ("xgLK".includes(header.flag)) {
+				extensions = await extend(reader, header, extensions, source);
+				continue;
+			}
+			const body = createBody(reader, applySize(header, extensions, source), source);
+			yield { ...combine(header, extensions, source), size: body.size, body: body.chunks };
+			await body.finish();
+			extensions = {};
+		}
+		if (Object.keys(extensions).length > 0) refuseAci(source, "an extended header has no entry");
+		await checkRest(reader, source);
+	} finally {
+		await reader.close();
+	}
+}
+
+async function readHeader(reader: ByteReader, source: string): Promise<RawHeader | undefined> {
+	const block = reader.readNow(BLOCK) ?? (await reader.read(BLOCK));
+	if (block.length < BLOCK) refuseTruncated(source, "where another entry or the end mark should be");
+	if (isZeroBlock(block)) return undefined;
+	const header = decodeHeader(block);
+	return typeof header === "string" ? refuseAci(source, header) : header;
+}
+
+/** The end mark is followed by zeros up to the record size of the writer, and by nothing else. */
+async function checkRest(reader: ByteReader, source: string): Promise<void> {
+	for (;;) {
+		const chunk = await reader.chunk(Number.MAX_SAFE_INTEGER);
+		if (chunk === undefined) return;
+		if (!chunk.equals(Buffer.alloc(chunk.length))) refuseAci(source, "data follows the end of the archive");
+	}
+}
+
+async function extend(
+	reader: ByteReader,
+	header: RawHeader,
+	extensions: Extensions,
+	source: string,
+): Promise<Extensions> {
+	const long = header.flag === "L" || header.flag === "K";
+	const limit = long ? LONG_NAME_LIMIT : PAX_LIMIT;
+	if (header.size < 0 || header.size > limit) {
+		refuseAci(source, `an extended header of ${header.size} bytes, at most ${limit} are allowed`);
+	}
+	const data = await readPadded(reader, header.size, source);
+	if (long) return extendName(header.flag, data, extensions, source);
+	const records = parsePax(data);
+	if (typeof records === "string") return refuseAci(source, records);
+	checkRecords(records, header.flag === "g", source);
+	if (header.flag === "g") return extensions;
+	if (extensions.pax) refuseAci(source, "two extended headers for one entry");
+	return { ...extensions, pax: records };
+}
+
+function extendName(flag: string, data: Buffer, extensions: Extensions, source: string): Extensions {
+	const member = flag === "L" ? "longName" : "longLink";
+	if (extensions[member] !== undefined) refuseAci(source, "two long names for one entry");
+	const end = data.indexOf(0);
+	return { ...extensions, [member]: data.toString("latin1", 0, end === -1 ? data.length : end) };
+}
+
+async function readPadded(reader: ByteReader, size: number, source: string): Promise<Buffer> {
+	const padded = Math.ceil(size / BLOCK) * BLOCK;
+	const data = await reader.read(padded);
+	if (data.length < padded) refuseTruncated(source, "inside an extended header");
+	return Buffer.from(data.subarray(0, size));
+}
+
+const SPARSE = /^(?:GNU\.sparse\.|SCHILY\.(?:realsize|filetype|devmajor|devminor)$)/;
+const MEANINGFUL = /^(?:path|linkpath|size|uid|gid|hdrcharset|GNU\.|SCHILY\.|LIBARCHIVE\.)/;
+
+function checkRecords(records: PaxRecords, global: boolean, source: string): void {
+	for (const keyword of records.keys()) {
+		if (SPARSE.test(keyword)) {
+			refuseAci(
+				source,
+				`the extended header ${quote(keyword)} is not supported (make the archive without --sparse)`,
+			);
+		}
+		if (global && MEANINGFUL.test(keyword)) {
+			refuseAci(source, `the extended header ${quote(keyword)} may not apply to the whole archive`);
+		}
+	}
+}
+
+function applySize(header: RawHeader, { pax }: Extensions, source: string): number {
+	const record = pax?.get("size");
+	const size = record === undefined ? header.size : paxInteger(record);
+	if (size === undefined || size < 0)
+		return refuseAci(source, `${quote(header.name)} has an impossible size`);
+	return size;
+}
+
+function combine(header: RawHeader, extensions: Extensions, source: string): Omit<RawEntry, "size" | "body"> {
+	const { pax = new Map<string, Buffer>() } = extensions;
+	const name = longText(pax.get("path"), extensions.longName, header.name, source);
+	const type = header.flag === "0" && name.endsWith("/") ? "directory" : TYPES[header.flag];
+	if (type === undefined) {
+		return refuseAci(source, `${quote(name)} is of the unsupported entry type ${quote(header.flag)}`);
+	}
+	const record = <T>(keyword: string, decode: (value: Buffer) => T | undefined, fallback: T): T => {
+		const value = pax.get(keyword);
+		if (value === undefined) return fallback;
+		return decode(value) ?? refuseAci(source, `${quote(name)} has a malformed ${keyword}`);
+	};
+	return {
+		name,
+		type,
+		linkName: longText(pax.get("linkpath"), extensions.longLink, header.linkName, source),
+		mode: header.mode & 0o7777,
+		uid: record("uid", paxInteger, header.uid),
+		gid: record("gid", paxInteger, header.gid),
+		mtimeNs: record("mtime", paxTime, BigInt(header.mtime) * 1_000_000_000n),
+		major: header.major,
+		minor: header.minor,
+		xattrs: paxXattrs(pax),
+	};
+}
+
+function longText(pax: Buffer | undefined, gnu: string | undefined, short: string, source: string): string {
+	const text = pax?.toString("latin1");
+	if (text !== undefined && gnu !== undefined && text !== gnu)
+		refuseAci(source, `${quote(text)} has two names`);
+	return text ?? gnu ?? short;
+}
+
+interface Body {
+	readonly size: number;
+	readonly chunks: EntryBody;
+	/** Passes over what was not read, and over the padding. */
+	finish(): Promise<void>;
+}
+
+function createBody(reader: ByteReader, size: number, source: string): Body {
+	let remaining = size;
+	async function* chunks(): AsyncGenerator<Buffer> {
+		while (remaining > 0) {
+			const chunk = await reader.chunk(remaining);
+			if (chunk === undefined) return refuseTruncated(source, "inside a file");
+			remaining -= chunk.length;
+			yield chunk;
+		}
+	}
+	const finish = async (): Promise<void> => {
+		const rest = remaining + (-size & (BLOCK - 1));
+		remaining = 0;
+		if (rest > 0 && (await reader.skip(rest)) < rest) refuseTruncated(source, "inside a file");
+	};
+	return { size, chunks: { [Symbol.asyncIterator]: chunks }, finish };
+}
