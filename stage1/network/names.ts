@@ -1,0 +1,20 @@
+import { fail } from "../../lib/errors.ts";
+import { machineName } from "../pod-paths.ts";
+
+/** Longest name that the kernel takes (hostname(7)). */
+const MAX_HOSTNAME_LENGTH = 64;
+const LABEL = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/;
+
+/** The hostname of a pod: what the user wants, else `rkt-UUID`. Errors: `hostname-invalid`. */
+export function podHostname(uuid: string, wanted: string | undefined): string {
+	if (wanted === undefined || wanted === "") return machineName(uuid);
+	if (isHostname(wanted) && wanted.length <= MAX_HOSTNAME_LENGTH) return wanted;
+	return fail("hostname-invalid", `${JSON.stringify(wanted)} is no hostname`, {
+		hint: `at most ${MAX_HOSTNAME_LENGTH} letters, digits, hyphens and dots, such as web-1.example.com`,
+	});
+}
+
+/** A name of RFC 1123: labels of letters, digits and inner hyphens, joined by dots. */
+export function isHostname(name: string): boolean {
+	return name.length <= 253 && name.split(".").every((label) => LABEL.test(label));
+}
