@@ -10,7 +10,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 	"stage1-nspawn": ["lib", "appc", "stage1"],
 	"stage1-kvm": ["lib", "appc", "stage1"],
 	stage0: ["lib", "appc", "stage1"],
-	scripts: ["lib", "appc", "test"],
+	scripts: ["lib", "appc", "stage0", "test"],
 	test: ["lib", "appc", "stage1", "stage1-nspawn", "stage1-kvm", "stage0", "scripts"],
 };
 
