@@ -29,6 +29,6 @@ export interface FetchOptions {
 	readonly signature?: string | undefined;
 	/** False for stage1 images. */
 	readonly dependencies?: boolean;
-	/** False leaves the tree unrendered; otherwise it is rendered when root has overlayfs. */
+	/** False leaves the tree unrendered; otherwise it is rendered when root can use overlayfs. */
 	readonly render?: boolean;
 }

@@ -1,13 +1,17 @@
+import * as fs from "node:fs";
 import type { Label } from "../../appc/types/labels.ts";
+import { isErrno } from "../../lib/errors.ts";
+import { writeFileAtomic } from "../../lib/files.ts";
+import type { StoreLayout } from "./layout.ts";
 
 /** An image that the manifest of another one names. */
 export interface RecordedDependency {
 	readonly imageName: string;
-	/** Full or shortened `sha512-…`. */
-	readonly imageID?: string;
+	/** `sha512-…`, in full or cut short. */
+	readonly imageID?: string | undefined;
 	readonly labels: readonly Label[];
-	/** Of the uncompressed image, in bytes. */
-	readonly size?: number;
+	/** Bytes that it must have. */
+	readonly size?: number | undefined;
 }
 
 /**
@@ -34,17 +38,55 @@ export interface ImageRecord {
 	readonly insecure: boolean;
 	/** What it was imported from, for people: a URL or path. */
 	readonly source: string;
+	/** SHA-256 of the stored manifest in hex, so that a damaged one is noticed without reading the archive. */
+	readonly manifestHash: string;
 }
 
-/** What is known of a URL that was fetched, `cas/remote/<hash of the URL>.json`. */
-export interface RemoteRecord {
-	readonly url: string;
-	readonly signatureUrl: string;
-	readonly etag: string;
-	/** The image it gave. */
-	readonly key: string;
-	/** Seconds during which the server promises no change; 0 when it promises nothing. */
-	readonly maxAge: number;
-	/** Milliseconds since 1970. */
-	readonly downloadTime: number;
+/** The record, or undefined when there is none or it is damaged, in which case the image has to be fetched again. */
+export function readRecord(layout: StoreLayout, key: string): ImageRecord | undefined {
+	let fd: number;
+	try {
+		fd = fs.openSync(layout.info(key), fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
+	} catch (error) {
+		if (isErrno(error, "ENOENT", "ENOTDIR", "ENAMETOOLONG")) return undefined;
+		throw error;
+	}
+	try {
+		const record = JSON.parse(fs.readFileSync(fd, "utf8")) as ImageRecord;
+		if (record.key !== key || !Array.isArray(record.dependencies)) return undefined;
+		return { ...record, lastUsed: fs.fstatSync(fd).mtimeMs };
+	} catch (error) {
+		if (error instanceof SyntaxError) return undefined;
+		throw error;
+	} finally {
+		fs.closeSync(fd);
+	}
+}
+
+/** Writes the record, which also counts as use. */
+export function writeRecord(layout: StoreLayout, record: Omit<ImageRecord, "lastUsed">): void {
+	writeFileAtomic(layout.info(record.key), `${JSON.stringify({ ...record, lastUsed: undefined })}\n`, 0o660);
+}
+
+/** The keys of all records, also of damaged ones. */
+export function recordedKeys(layout: StoreLayout): string[] {
+	try {
+		const names = fs
+			.readdirSync(layout.infoDirectory)
+			.filter((name) => /^sha512-[0-9a-f]{128}\.json$/.test(name));
+		return names.map((name) => name.slice(0, -".json".length)).sort();
+	} catch (error) {
+		if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
+		throw error;
+	}
+}
+
+/** Sets the time of last use to now; a reader without the right to do so is not stopped. */
+export function touchRecord(layout: StoreLayout, key: string): void {
+	const now = new Date();
+	try {
+		fs.utimesSync(layout.info(key), now, now);
+	} catch (error) {
+		if (!isErrno(error, "EPERM", "EACCES", "EROFS", "ENOENT")) throw error;
+	}
 }

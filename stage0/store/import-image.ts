@@ -1,0 +1,127 @@
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import type { Readable } from "node:stream";
+import { type ReadAci, readAci } from "../../appc/aci/read.ts";
+import type { ImageManifest } from "../../appc/schema/image-manifest.ts";
+import { fail, isErrno } from "../../lib/errors.ts";
+import { renameDurable, writeFileAtomic } from "../../lib/files.ts";
+import type { Syscall } from "../../lib/syscall/syscall.ts";
+import { type BlobWriter, createBlobWriter } from "./blob-writer.ts";
+import { type ImageRecord, readRecord, writeRecord } from "./image-record.ts";
+import { createFanOut, createLayout, type StoreLayout, unusable } from "./layout.ts";
+import { withLock } from "./named-lock.ts";
+
+export interface ImportOptions {
+	/** A URL or path, for messages and the record. */
+	readonly source: string;
+	/** Discovered without a version label. */
+	readonly latest?: boolean;
+	/** No signature was checked. */
+	readonly insecure?: boolean;
+	/** What the archive must have as image ID, in full or cut short. Error `image-id-mismatch`. */
+	readonly expectedId?: string | undefined;
+	/**
+	 * Called with the whole archive read and checked, before anything is visible in the store: throws to refuse
+	 * it (name, labels, signature).
+	 */
+	readonly accept?: (candidate: Candidate) => void | Promise<void>;
+}
+
+export interface Candidate {
+	/** The full image ID. */
+	readonly key: string;
+	readonly manifest: ImageManifest;
+	/** Of the uncompressed archive, in bytes. */
+	readonly size: number;
+}
+
+/**
+ * Reads an archive once: unpacks, hashes, checks it and writes it uncompressed to a temporary file, which becomes
+ * the image's blob when everything was right. A blob that is there already is replaced, which repairs a damaged one.
+ * Errors: those of {@link readAci} and of `accept`, `image-id-mismatch`, `file-not-found`, `disk-full`,
+ * `data-directory-unusable`.
+ */
+export async function importImage(
+	layout: StoreLayout,
+	syscall: Syscall,
+	input: string | Readable,
+	options: ImportOptions,
+): Promise<ImageRecord> {
+	const stream = typeof input === "string" ? openArchive(input) : input;
+	createLayout(layout);
+	try {
+		const writer = createBlobWriter(layout.temporaryDirectory, syscall);
+		try {
+			const aci = await readInto(writer, stream, options);
+			await writer.finish();
+			return await withLock(syscall, layout.imageLock(aci.imageId), () =>
+				publish(layout, writer, aci, options),
+			);
+		} finally {
+			writer.close();
+		}
+	} catch (error) {
+		throw unusable(error, layout.dataDirectory);
+	}
+}
+
+function openArchive(file: string): Readable {
+	try {
+		const fd = fs.openSync(file, "r");
+		if (!fs.fstatSync(fd).isFile()) fail("file-not-found", `${file} is not a regular file`);
+		return fs.createReadStream(file, { fd, highWaterMark: 1024 * 1024 });
+	} catch (error) {
+		if (!isErrno(error, "ENOENT", "ENOTDIR", "EACCES")) throw error;
+		return fail("file-not-found", `cannot open the image file ${file}`, { cause: error });
+	}
+}
+
+async function readInto(writer: BlobWriter, stream: Readable, options: ImportOptions): Promise<ReadAci> {
+	const aci = await readAci(stream as AsyncIterable<Buffer>, {
+		source: options.source,
+		onUncompressedChunk: (chunk) => writer.write(chunk),
+	});
+	if (options.expectedId !== undefined && !aci.imageId.startsWith(options.expectedId)) {
+		fail(
+			"image-id-mismatch",
+			`${options.source}: the image ID is ${aci.imageId}, expected ${options.expectedId}`,
+			{
+				hint: "the image was changed since its ID was written down: ask its publisher",
+			},
+		);
+	}
+	await options.accept?.({ key: aci.imageId, manifest: aci.manifest, size: aci.uncompressedBytes });
+	return aci;
+}
+
+/** In the order in which a killed process leaves nothing that looks complete: the record comes last. */
+function publish(layout: StoreLayout, writer: BlobWriter, aci: ReadAci, options: ImportOptions): ImageRecord {
+	const key = aci.imageId;
+	const known = readRecord(layout, key);
+	createFanOut(layout.blob(key));
+	createFanOut(layout.manifest(key));
+	renameDurable(writer.file, layout.blob(key));
+	writeFileAtomic(layout.manifest(key), aci.manifestText, 0o660);
+	const { name, labels, dependencies } = aci.manifest;
+	const record: ImageRecord = {
+		key,
+		name,
+		labels,
+		dependencies: dependencies.map(({ imageName, imageID, labels, size }) => ({
+			imageName,
+			imageID,
+			labels,
+			size,
+		})),
+		importTime: Date.now(),
+		lastUsed: Date.now(),
+		latest: options.latest ?? false,
+		size: aci.uncompressedBytes,
+		treeStoreSize: known?.treeStoreSize ?? 0,
+		insecure: options.insecure ?? false,
+		source: options.source,
+		manifestHash: createHash("sha256").update(aci.manifestText).digest("hex"),
+	};
+	writeRecord(layout, record);
+	return record;
+}

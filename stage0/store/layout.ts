@@ -1,0 +1,126 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { fail, isErrno, messageOf } from "../../lib/errors.ts";
+import { readTextIfExists } from "../../lib/files.ts";
+
+/** The directories of a store and the path of everything in it (image.md §9). */
+export interface StoreLayout {
+	readonly dataDirectory: string;
+	/** `<data>/cas`. */
+	readonly directory: string;
+	readonly infoDirectory: string;
+	readonly remoteDirectory: string;
+	readonly treeDirectory: string;
+	readonly temporaryDirectory: string;
+	blob(key: string): string;
+	manifest(key: string): string;
+	info(key: string): string;
+	/** `hash` is that of the URL. */
+	remote(hash: string): string;
+	imageLock(key: string): string;
+	treeLock(treeId: string): string;
+	tree(treeId: string): string;
+}
+
+export function storeLayout(dataDirectory: string): StoreLayout {
+	const directory = path.join(dataDirectory, "cas");
+	const below = (...parts: string[]) => path.join(directory, ...parts);
+	const fanOut = (kind: string, key: string) => below(kind, "sha512", key.slice(7, 9), key);
+	return {
+		dataDirectory,
+		directory,
+		infoDirectory: below("imageinfo"),
+		remoteDirectory: below("remote"),
+		treeDirectory: below("tree"),
+		temporaryDirectory: below("tmp"),
+		blob: (key) => fanOut("blob", key),
+		manifest: (key) => fanOut("imageManifest", key),
+		info: (key) => below("imageinfo", `${key}.json`),
+		remote: (hash) => below("remote", `${hash}.json`),
+		imageLock: (key) => below("imagelocks", key),
+		treeLock: (treeId) => below("treestorelocks", treeId),
+		tree: (treeId) => below("tree", treeId),
+	};
+}
+
+/** Readable and writable for the group rkt, which files in them inherit. */
+const SHARED_MODE = 0o2770;
+const ROOT_MODE = 0o2700;
+
+/**
+ * Makes the directories that are missing, for the group rkt if the system has one.
+ * Errors: `data-directory-unusable`.
+ */
+export function createLayout(layout: StoreLayout): void {
+	const shared = ["", "blob/sha512", "imageManifest/sha512", "imagelocks", "tmp", "remote", "imageinfo"];
+	try {
+		if (!fs.existsSync(layout.dataDirectory)) {
+			fs.mkdirSync(path.dirname(layout.dataDirectory), { recursive: true });
+			createDirectory(layout.dataDirectory, 0o2750);
+		}
+		for (const name of shared) createDirectories(layout.directory, name, SHARED_MODE);
+		for (const name of ["tree", "treestorelocks"]) createDirectories(layout.directory, name, ROOT_MODE);
+	} catch (error) {
+		throw unusable(error, layout.dataDirectory);
+	}
+}
+
+/** The directory that a blob or manifest lies in. */
+export function createFanOut(file: string): void {
+	createDirectory(path.dirname(file), SHARED_MODE);
+}
+
+function createDirectories(base: string, name: string, mode: number): void {
+	let current = base;
+	for (const part of name.split("/")) {
+		current = path.join(current, part);
+		createDirectory(current, mode);
+	}
+}
+
+function createDirectory(directory: string, mode: number): void {
+	if (fs.existsSync(directory)) return;
+	try {
+		fs.mkdirSync(directory, { mode });
+	} catch (error) {
+		if (isErrno(error, "EEXIST")) return;
+		throw error;
+	}
+	const group = process.geteuid?.() === 0 ? groupId("rkt") : undefined;
+	if (group !== undefined) fs.chownSync(directory, 0, group);
+	fs.chmodSync(directory, mode);
+}
+
+/** From /etc/group, because the store's owner is the local system's. */
+function groupId(name: string): number | undefined {
+	const line = readTextIfExists("/etc/group")
+		?.split("\n")
+		.find((entry) => entry.startsWith(`${name}:`));
+	const id = line?.split(":")[2];
+	return id !== undefined && /^\d+$/.test(id) ? Number(id) : undefined;
+}
+
+/** A failure to write to the store, in words; other errors are returned as they are. */
+export function unusable(error: unknown, dataDirectory: string): unknown {
+	try {
+		if (isErrno(error, "ENOSPC", "EDQUOT", "EFBIG")) {
+			fail("disk-full", `no space left in the data directory ${dataDirectory}`, {
+				hint: "make room on its file system, for example with rkt image gc, or choose another with --dir",
+				cause: error,
+			});
+		}
+		if (isErrno(error, "EACCES", "EPERM", "EROFS", "ENOTDIR")) {
+			fail(
+				"data-directory-unusable",
+				`cannot write to the data directory ${dataDirectory}: ${messageOf(error)}`,
+				{
+					hint: "run rkt as root or as a member of the group rkt, or choose another directory with --dir",
+					cause: error,
+				},
+			);
+		}
+	} catch (told) {
+		return told;
+	}
+	return error;
+}

@@ -1,0 +1,89 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { RktError } from "../../lib/errors.ts";
+
+/** GNU tar writing a tree from a stream that we made. */
+export interface TarExtractor {
+	/** Waits while tar is behind. */
+	write(chunk: Buffer): Promise<void> | void;
+	/** Waits until tar has written everything. Errors: `tree-not-written`, `disk-full`. */
+	finish(): Promise<void>;
+	/** Kills tar; for when the stream cannot be completed. */
+	abort(): void;
+}
+
+const ARGUMENTS = [
+	"--extract",
+	"--file=-",
+	"--preserve-permissions",
+	"--same-owner",
+	"--numeric-owner",
+	"--delay-directory-restore",
+	"--xattrs",
+	"--xattrs-include=*",
+	"--no-wildcards",
+	"--quoting-style=escape",
+	"--warning=no-timestamp",
+];
+
+/**
+ * Starts tar in a directory. The caller guarantees that no entry has a parent that is a link and no hard link
+ * leaves the stream, so tar has nothing to follow. The environment is fixed, because tar takes options from it.
+ */
+export function startTarExtractor(directory: string): TarExtractor {
+	const child = spawn("tar", ARGUMENTS, {
+		cwd: directory,
+		stdio: ["pipe", "ignore", "pipe"],
+		env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" },
+	});
+	let complaint = "";
+	child.stderr.on("data", (text: Buffer) => {
+		if (complaint.length < 2000) complaint += text.toString();
+	});
+	let broken = false;
+	child.stdin.on("error", () => {
+		broken = true;
+	});
+	const exit = new Promise<number>((resolve, reject) => {
+		child.once("error", (cause) => reject(missingTar(cause)));
+		child.once("close", (code) => resolve(code ?? 128));
+	});
+	exit.catch(() => {});
+	const fail = async (): Promise<never> => {
+		await exit;
+		throw notWritten(directory, complaint);
+	};
+	return {
+		write: (chunk) => {
+			if (broken) return fail();
+			if (child.stdin.write(chunk)) return;
+			return Promise.race([once(child.stdin, "drain"), exit]).then(() => (broken ? fail() : undefined));
+		},
+		finish: async () => {
+			child.stdin.end();
+			if ((await exit) !== 0 || broken) throw notWritten(directory, complaint);
+		},
+		abort: () => {
+			child.kill("SIGKILL");
+		},
+	};
+}
+
+function missingTar(cause: Error): RktError {
+	return new RktError("program-missing", `cannot start tar: ${cause.message}`, {
+		hint: "install GNU tar (Debian package tar)",
+		cause,
+	});
+}
+
+function notWritten(directory: string, complaint: string): RktError {
+	if (/No space left|quota exceeded/i.test(complaint)) {
+		return new RktError("disk-full", `no space left for the root file system ${directory}`, {
+			hint: "make room on its file system, for example with rkt image gc, or choose another with --dir",
+		});
+	}
+	const line = complaint.split("\n")[0] || "no reason given";
+	return new RktError("tree-not-written", `cannot write the root file system ${directory}: ${line}`, {
+		hint: "writing trees needs root and a file system with extended attributes",
+	});
+}

@@ -1,0 +1,107 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { listDirectory } from "../../lib/files.ts";
+import type { Syscall } from "../../lib/syscall/syscall.ts";
+import { type ImageRecord, touchRecord } from "./image-record.ts";
+import { imageNotFound, intactRecord } from "./image-store.ts";
+import type { StoreLayout } from "./layout.ts";
+import { acquireLock } from "./named-lock.ts";
+import { treeIdOf } from "./tree-images.ts";
+
+export interface RenderedTree {
+	/** `deps-sha512-` and 128 hex digits. */
+	readonly treeId: string;
+	/** The root file system, a directory that must never be written to. */
+	readonly rootfs: string;
+}
+
+export type TreeCheck = "verified" | "not-rendered" | "damaged";
+
+/** Root file systems rendered from images, `<data>/cas/tree`. Writing needs root. */
+export interface TreeStore {
+	/** Where the tree of an image is or would be. Error `image-not-found`, also for a dependency. */
+	treeOf(key: string): RenderedTree & { readonly rendered: boolean };
+	/**
+	 * The tree of an image with its dependencies; renders it unless that was done before, and marks the image as used.
+	 * Errors: `image-not-found`, `image-damaged`, `tree-not-written`, `disk-full`, `data-directory-unusable`.
+	 */
+	ensureTree(key: string, options?: { readonly rebuild?: boolean }): Promise<RenderedTree>;
+	/** Compares a tree with the hash taken when it was rendered. */
+	verifyTree(key: string): Promise<TreeCheck>;
+	removeTree(treeId: string): void;
+	/** Bytes of file content; 0 when it is not rendered. */
+	treeSize(treeId: string): number;
+	/** Removes every tree that is not named. Returns the removed ids. Call it under the exclusive prepare lock. */
+	treeGc(referencedIds: ReadonlySet<string>): string[];
+}
+
+export function createTreeStore(layout: StoreLayout, syscall: Syscall): TreeStore {
+	return {
+		treeOf: (key) => locateTree(layout, requireRecord(layout, key)),
+		ensureTree: async (key, { rebuild = false } = {}) => {
+			const record = requireRecord(layout, key);
+			const { rendered, ...tree } = locateTree(layout, record);
+			if (rendered && !rebuild) touchRecord(layout, key);
+			else {
+				const { writeTree } = await import("./write-tree.ts");
+				await writeTree(layout, syscall, { record, tree, rebuild });
+			}
+			return tree;
+		},
+		verifyTree: async (key) => {
+			const { treeId, rendered } = locateTree(layout, requireRecord(layout, key));
+			if (!rendered) return "not-rendered";
+			const { digestTree } = await import("./tree-hash.ts");
+			const { hash } = digestTree(layout.tree(treeId), syscall);
+			return hash === fs.readFileSync(path.join(layout.tree(treeId), "hash"), "utf8")
+				? "verified"
+				: "damaged";
+		},
+		removeTree: (treeId) => removeTree(layout, syscall, treeId),
+		treeSize: (treeId) => readSize(layout, treeId),
+		treeGc: (referencedIds) => {
+			const trees = listDirectory(layout.treeDirectory).filter((name) =>
+				/^deps-sha512-[0-9a-f]{128}$/.test(name),
+			);
+			const unused = trees.filter((treeId) => !referencedIds.has(treeId));
+			for (const treeId of unused) removeTree(layout, syscall, treeId);
+			return unused;
+		},
+	};
+}
+
+function requireRecord(layout: StoreLayout, key: string): ImageRecord {
+	const record = intactRecord(layout, key);
+	if (!record) throw imageNotFound(key);
+	return record;
+}
+
+function locateTree(layout: StoreLayout, record: ImageRecord): RenderedTree & { rendered: boolean } {
+	const treeId = treeIdOf(layout, record);
+	const directory = layout.tree(treeId);
+	const rendered = fs.existsSync(path.join(directory, "rendered"));
+	return { treeId, rootfs: path.join(directory, "rootfs"), rendered };
+}
+
+/** The marker goes first: what is left of a killed removal is no tree. */
+function removeTree(layout: StoreLayout, syscall: Syscall, treeId: string): void {
+	const lock = acquireLock(syscall, layout.treeLock(treeId));
+	try {
+		emptyTree(layout, treeId);
+	} finally {
+		lock.remove();
+	}
+}
+
+/** Call it with the tree's lock. */
+export function emptyTree(layout: StoreLayout, treeId: string): void {
+	const directory = layout.tree(treeId);
+	fs.rmSync(path.join(directory, "rendered"), { force: true });
+	fs.rmSync(directory, { recursive: true, force: true });
+}
+
+function readSize(layout: StoreLayout, treeId: string): number {
+	const directory = layout.tree(treeId);
+	if (!fs.existsSync(path.join(directory, "rendered"))) return 0;
+	return Number(fs.readFileSync(path.join(directory, "size"), "utf8"));
+}

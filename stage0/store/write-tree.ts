@@ -1,0 +1,82 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { isErrno } from "../../lib/errors.ts";
+import { fsyncPath } from "../../lib/files.ts";
+import type { Syscall } from "../../lib/syscall/syscall.ts";
+import { type ImageRecord, readRecord, writeRecord } from "./image-record.ts";
+import { readManifest } from "./image-store.ts";
+import { createLayout, type StoreLayout, unusable } from "./layout.ts";
+import { withLock } from "./named-lock.ts";
+import { removeImage } from "./remove-image.ts";
+import { DamagedImageError, renderTree } from "./render-tree.ts";
+import { digestTree } from "./tree-hash.ts";
+import { flatImages } from "./tree-images.ts";
+import { emptyTree, type RenderedTree } from "./tree-store.ts";
+
+export interface TreeRequest {
+	readonly record: ImageRecord;
+	readonly tree: RenderedTree;
+	/** Also when the tree is there. */
+	readonly rebuild: boolean;
+}
+
+/** Renders a tree under its lock; whoever waited for the lock finds it done. A damaged image is removed. */
+export async function writeTree(layout: StoreLayout, syscall: Syscall, request: TreeRequest): Promise<void> {
+	try {
+		createLayout(layout);
+		await withLock(syscall, layout.treeLock(request.tree.treeId), () =>
+			writeLocked(layout, syscall, request),
+		);
+	} catch (error) {
+		if (error instanceof DamagedImageError) forget(layout, syscall, error.key);
+		throw unusable(error, layout.dataDirectory);
+	}
+}
+
+async function writeLocked(layout: StoreLayout, syscall: Syscall, request: TreeRequest): Promise<void> {
+	const { record, tree, rebuild } = request;
+	const directory = layout.tree(tree.treeId);
+	if (!rebuild && fs.existsSync(path.join(directory, "rendered"))) return;
+	emptyTree(layout, tree.treeId);
+	fs.mkdirSync(directory, { mode: 0o700 });
+	try {
+		await renderTree(layout, flatImages(layout, record), directory);
+	} catch (error) {
+		emptyTree(layout, tree.treeId);
+		throw error;
+	}
+	const { hash, size } = digestTree(directory, syscall);
+	const files = { manifest: readManifest(layout, record.key), hash, image: record.key, size: String(size) };
+	for (const [name, text] of Object.entries(files))
+		fs.writeFileSync(path.join(directory, name), text, { mode: 0o600 });
+	flush(directory, syscall);
+	fs.writeFileSync(path.join(directory, "rendered"), "", { mode: 0o600 });
+	fsyncPath(directory);
+	fsyncPath(layout.treeDirectory);
+	await recordSize(layout, syscall, record.key, size);
+}
+
+/** Everything of the tree is on the disk before it is marked as complete. */
+function flush(directory: string, syscall: Syscall): void {
+	const fd = fs.openSync(directory, "r");
+	try {
+		syscall.syncfs(fd);
+	} finally {
+		fs.closeSync(fd);
+	}
+}
+
+async function recordSize(layout: StoreLayout, syscall: Syscall, key: string, size: number): Promise<void> {
+	await withLock(syscall, layout.imageLock(key), () => {
+		const record = readRecord(layout, key);
+		if (record) writeRecord(layout, { ...record, treeStoreSize: size });
+	});
+}
+
+function forget(layout: StoreLayout, syscall: Syscall, key: string): void {
+	try {
+		removeImage(layout, syscall, key);
+	} catch (error) {
+		if (!isErrno(error, "image-not-found")) throw error;
+	}
+}
