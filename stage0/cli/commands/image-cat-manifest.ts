@@ -1,0 +1,14 @@
+import { writeStdout } from "../../../lib/log.ts";
+import type { Handler } from "../command.ts";
+import { findImage } from "../find-image.ts";
+import { findDataDirectory, loadSyscall } from "../workspace.ts";
+
+/** `rkt image cat-manifest`. */
+export const catImageManifest: Handler = async (context, { options, args }) => {
+	const { openStore } = await import("../../store/store.ts");
+	const { serializeManifest } = await import("../../../appc/schema/serialize.ts");
+	const store = openStore(findDataDirectory(context), await loadSyscall());
+	const manifest = await store.manifest(findImage(store, args[0] as string));
+	writeStdout(`${serializeManifest(manifest, options.on("pretty-print") ? "\t" : undefined)}\n`);
+	return 0;
+};

@@ -1,0 +1,43 @@
+import { fail } from "../../../lib/errors.ts";
+import { isOverlayPod } from "../../pod/mount-pod.ts";
+import { overlayProblem } from "../../pod/overlay-support.ts";
+import { podPlace } from "../../pod/pod-directories.ts";
+import { observePod, tryLockPod } from "../../pod/pod-lock.ts";
+import { readPodManifest } from "../../pod/read-manifest.ts";
+import { resolveUuid } from "../../pod/resolve-uuid.ts";
+import { toRun } from "../../pod/transitions.ts";
+import type { Handler } from "../command.ts";
+import { checkInteractive, checkPortsHaveNetwork, readStartFlags } from "../start-flags.ts";
+import { checkVolumes, handOver, mountForStart } from "../start-pod.ts";
+import { findDataDirectory, loadSyscall } from "../workspace.ts";
+
+/** `rkt run-prepared`: starts a prepared pod; a refusal leaves it prepared. */
+export const runPrepared: Handler = async (context, invocation) => {
+	const flags = await readStartFlags(context, invocation.options);
+	const dataDirectory = findDataDirectory(context);
+	const uuid = resolveUuid(dataDirectory, invocation.args[0] as string);
+	const syscall = await loadSyscall();
+	const place = podPlace(dataDirectory, "prepared", uuid);
+	const pod = tryLockPod(syscall, place);
+	if (pod === undefined) {
+		const state = observePod(syscall, dataDirectory, uuid)?.state ?? "gone";
+		return fail("pod-not-prepared", `pod ${uuid} is not prepared, it is ${state}`, {
+			hint: "a pod runs once; make another one with rkt prepare",
+		});
+	}
+	const manifest = readPodManifest(pod.directory);
+	checkInteractive(flags.interactive, manifest.apps.length);
+	checkPortsHaveNetwork(manifest.ports, flags.net);
+	checkVolumes(manifest);
+	const problem = isOverlayPod(pod.directory) ? overlayProblem(dataDirectory) : undefined;
+	if (problem !== undefined) {
+		fail("overlay-unsupported", `the pod was prepared with overlay, which is not supported: ${problem}`, {
+			hint: "prepare it again with --no-overlay",
+		});
+	}
+	const running = toRun(dataDirectory, pod);
+	const appNames = manifest.apps.map((app) => app.name);
+	const request = { syscall, dataDirectory, pod: running, appNames, flags };
+	await mountForStart(request);
+	return handOver(context, request);
+};

@@ -1,0 +1,50 @@
+import { discardPod } from "../../pod/delete-pod.ts";
+import { toRun } from "../../pod/transitions.ts";
+import type { CommandContext, Handler, Invocation } from "../command.ts";
+import { makeNewPod, saveUuid } from "../new-pod.ts";
+import { type PrepareFlags, readPrepareFlags } from "../prepare-flags.ts";
+import { checkInteractive, checkPortsHaveNetwork, readStartFlags, type StartFlags } from "../start-flags.ts";
+import { checkVolumes, handOver, mountForStart } from "../start-pod.ts";
+import { openWorkspace } from "../workspace.ts";
+
+/** `rkt run`: everything is checked, then fetched, prepared and started; this process becomes the pod's. */
+export const runImages: Handler = async (context, invocation) => {
+	const { flags, start } = await readFlags(context, invocation);
+	const { options } = invocation;
+	const workspace = await openWorkspace(context);
+	const { syscall, dataDirectory } = workspace;
+	const { pod, manifest } = await makeNewPod(context, workspace, flags, {
+		check: (made) => {
+			checkInteractive(start.interactive, made.apps.length);
+			checkPortsHaveNetwork(made.ports, start.net);
+			checkVolumes(made);
+		},
+		onCreated: (uuid) => {
+			if (options.given("uuid-file-save")) saveUuid(options.text("uuid-file-save"), uuid);
+		},
+		durable: false,
+	});
+	const running = toRun(dataDirectory, pod);
+	const appNames = manifest.apps.map((app) => app.name);
+	const request = { syscall, dataDirectory, pod: running, appNames, flags: start };
+	try {
+		await mountForStart(request);
+	} catch (error) {
+		await discardPod(syscall, dataDirectory, running);
+		throw error;
+	}
+	return handOver(context, request);
+};
+
+/** What can be refused without the images is refused before anything is fetched. */
+async function readFlags(
+	context: CommandContext,
+	invocation: Invocation,
+): Promise<{ flags: PrepareFlags; start: StartFlags }> {
+	const flags = readPrepareFlags(context, invocation);
+	const start = await readStartFlags(context, invocation.options);
+	checkInteractive(start.interactive, flags.images.length);
+	checkPortsHaveNetwork(flags.ports, start.net);
+	checkVolumes(flags);
+	return { flags, start };
+}

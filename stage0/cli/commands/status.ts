@@ -1,0 +1,94 @@
+import { fail } from "../../../lib/errors.ts";
+import { writeStdout } from "../../../lib/log.ts";
+import { isSupervisorReady } from "../../../stage1/pod-record.ts";
+import { type ObservedPod, observePod } from "../../pod/pod-lock.ts";
+import { type PodView, toPodJson, viewPod } from "../../pod/pod-view.ts";
+import { isFinished } from "../../pod/states.ts";
+import type { Handler } from "../command.ts";
+import { fullTime } from "../output/human.ts";
+import { type OutputFormat, printJson } from "../output/print-json.ts";
+import { readPodArgument, readUuidFileOption } from "../pod-argument.ts";
+import { invalidValue, parseBool, parseDuration } from "../values/scalars.ts";
+import { findDataDirectory, loadSyscall } from "../workspace.ts";
+import { formatNetworks } from "./list.ts";
+
+const POLL_MS = 100;
+/** Status of `status` and `stop` for an UUID file that cannot be read. */
+export const EXIT_UUID_FILE = 1;
+
+/** `rkt status`: waits when it is asked to, then prints state and exit statuses. */
+export const showStatus: Handler = async (context, { options, args }) => {
+	const waitReady = readWait("wait-ready", options.text("wait-ready"));
+	const wait = readWait("wait", options.text("wait"));
+	const fromFile = readUuidFileOption(context.log, options);
+	if (fromFile === "unreadable") return EXIT_UUID_FILE;
+	const dataDirectory = findDataDirectory(context);
+	const uuid = readPodArgument(dataDirectory, fromFile, args);
+	const syscall = await loadSyscall();
+	const observe = (): ObservedPod | undefined => observePod(syscall, dataDirectory, uuid);
+	await waitFor(waitReady, () => isReady(observe(), uuid));
+	await waitFor(wait, () => {
+		const pod = observe();
+		return pod === undefined || isFinished(pod.state);
+	});
+	const view = viewPod(observe() ?? gone(uuid));
+	for (const problem of view.problems) throw problem;
+	const format = options.text("format") as OutputFormat;
+	if (format === "") writeStdout(statusText(view));
+	else printJson(toPodJson(view), format);
+	return 0;
+};
+
+/** Milliseconds to wait; undefined for no wait and infinity for no end. */
+function readWait(flagName: string, value: string): number | undefined {
+	const on = parseBool(value);
+	if (on !== undefined) return on ? Number.POSITIVE_INFINITY : undefined;
+	const time = parseDuration(value);
+	if (time === undefined) {
+		return invalidValue(flagName, value, "expected true, false or a duration such as 10s");
+	}
+	if (time === 0) return undefined;
+	return time < 0 ? Number.POSITIVE_INFINITY : time;
+}
+
+/** A pod that has ended will never be ready. */
+function isReady(pod: ObservedPod | undefined, uuid: string): boolean {
+	if (pod === undefined) return gone(uuid);
+	if (isSupervisorReady(pod.directory)) return true;
+	if (!isFinished(pod.state)) return false;
+	return fail("pod-not-ready", `pod ${uuid} is ${pod.state}, it was never ready`, {
+		hint: "see why with rkt status and the journal of the pod",
+	});
+}
+
+function gone(uuid: string): never {
+	return fail("pod-not-found", `pod ${uuid} is gone`, { hint: "rkt list shows the pods" });
+}
+
+async function waitFor(milliseconds: number | undefined, condition: () => boolean): Promise<void> {
+	if (milliseconds === undefined) return;
+	const end = Date.now() + milliseconds;
+	while (!condition()) {
+		const left = end - Date.now();
+		if (left <= 0) fail("wait-timed-out", "context deadline exceeded", { hint: "wait longer: --wait=5m" });
+		await new Promise((resolve) => setTimeout(resolve, Math.min(POLL_MS, left)));
+	}
+}
+
+const WITH_NETWORKS = ["running", "exited"];
+const EXITED = ["exited", "exited garbage"];
+
+function statusText(view: PodView): string {
+	const { state } = view.pod;
+	const statuses = state === "running" ? [] : [...view.exitStatuses];
+	const lines = [
+		`state=${state}`,
+		...(view.created ? [`created=${fullTime(view.created)}`] : []),
+		...(view.started ? [`started=${fullTime(view.started)}`] : []),
+		...(WITH_NETWORKS.includes(state) ? [`networks=${formatNetworks(view.networks)}`] : []),
+		...(view.pid === undefined ? [] : [`pid=${view.pid}`]),
+		`exited=${EXITED.includes(state)}`,
+		...statuses.map(([app, status]) => `app-${app}=${status}`),
+	];
+	return `${lines.join("\n")}\n`;
+}

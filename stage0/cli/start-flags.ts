@@ -1,0 +1,71 @@
+import { fail } from "../../lib/errors.ts";
+import type { IpcMode } from "../../stage1/arguments.ts";
+import { formatNetList, type NetList, parseNetList } from "../../stage1/network/net-list.ts";
+import type { CommandContext } from "./command.ts";
+import type { ParsedOptions } from "./parsed-options.ts";
+import { conflict } from "./prepare-flags.ts";
+import { isHostName, type NameResolution, readNameResolution } from "./values/dns.ts";
+import { invalidValue } from "./values/scalars.ts";
+
+/** Everything that starting a pod is told, checked before anything is made. */
+export interface StartFlags {
+	/** The list as stage1 gets it. */
+	readonly net: string;
+	readonly resolution: NameResolution;
+	readonly hostname: string | undefined;
+	readonly interactive: boolean;
+	readonly ipc: IpcMode | undefined;
+}
+
+/** Errors: `net-list-invalid`, `network-not-found`, `flag-value-invalid`, `flags-conflict`, `metadata-service-missing`. */
+export async function readStartFlags(context: CommandContext, options: ParsedOptions): Promise<StartFlags> {
+	const net = readNet(options);
+	if (net.kind === "networks") {
+		const { loadNetworks, selectNetworks } = await import("../../stage1/network/config.ts");
+		selectNetworks(loadNetworks(context.globals.localConfig, context.log), net);
+	}
+	checkMetadata(options, net);
+	return {
+		net: formatNetList(net),
+		resolution: readNameResolution(options),
+		hostname: readHostname(options.text("hostname")),
+		interactive: options.on("interactive"),
+		ipc: readIpc(options.text("ipc")),
+	};
+}
+
+/** `--net`, or `--private-net` of rkt 0.8 when that is not given. */
+function readNet(options: ParsedOptions): NetList {
+	const old = options.list("private-net");
+	if (old.length > 0 && options.given("net")) conflict("--net and --private-net exclude each other");
+	return parseNetList(old.length > 0 ? old : options.list("net"));
+}
+
+/** Ports of the host lead nowhere without a network of the pod's own. Errors: `flags-conflict`. */
+export function checkPortsHaveNetwork(ports: readonly unknown[], net: string): void {
+	if (ports.length === 0 || (net !== "none" && net !== "host")) return;
+	conflict(`--port needs a network of the pod, it cannot be combined with --net=${net}`);
+}
+
+/** Errors: `flags-conflict`. */
+export function checkInteractive(interactive: boolean, appCount: number): void {
+	if (interactive && appCount > 1) conflict("--interactive is only for pods with one app");
+}
+
+function checkMetadata(options: ParsedOptions, net: NetList): void {
+	if (!options.on("mds-register")) return;
+	if (net.kind === "none") conflict("--mds-register needs a network, it cannot be combined with --net=none");
+	fail("metadata-service-missing", "there is no metadata service to register the pod with", {
+		hint: "leave --mds-register away",
+	});
+}
+
+function readHostname(value: string): string | undefined {
+	if (value === "") return undefined;
+	if (isHostName(value) && value.length <= 64) return value;
+	return invalidValue("hostname", value, "expected a host name of at most 64 letters, digits, - and .");
+}
+
+function readIpc(value: string): IpcMode | undefined {
+	return value === "auto" || value === "private" || value === "parent" ? value : undefined;
+}

@@ -1,0 +1,91 @@
+import * as fs from "node:fs";
+import type { PodManifest } from "../../appc/schema/pod-manifest.ts";
+import { fail } from "../../lib/errors.ts";
+import { unmountBelow } from "../../lib/mountinfo.ts";
+import type { Syscall } from "../../lib/syscall/syscall.ts";
+import { GUEST_HOSTS, GUEST_RESOLV_CONF } from "../../stage1/pod-paths.ts";
+import { runStage1 } from "../handoff/run.ts";
+import { readStage1OfPod, treeRootfsPath } from "../handoff/stage1-of-pod.ts";
+import { mountPod } from "../pod/mount-pod.ts";
+import type { LockedPod } from "../pod/pod-lock.ts";
+import { formatUserRange, readUserRange } from "../pod/user-range.ts";
+import type { CommandContext } from "./command.ts";
+import type { StartFlags } from "./start-flags.ts";
+
+export interface StartRequest {
+	readonly syscall: Syscall;
+	readonly dataDirectory: string;
+	/** In `run`, locked. */
+	readonly pod: LockedPod;
+	readonly appNames: readonly string[];
+	readonly flags: StartFlags;
+}
+
+/** What a host volume leads to must be there. Errors: `volume-source-missing`. */
+export function checkVolumes(manifest: {
+	readonly volumes: readonly Pick<PodManifest["volumes"][number], "name" | "kind" | "source">[];
+}): void {
+	for (const volume of manifest.volumes) {
+		if (volume.kind !== "host" || volume.source === undefined || fs.existsSync(volume.source)) continue;
+		fail(
+			"volume-source-missing",
+			`the source of the volume ${volume.name} does not exist: ${volume.source}`,
+			{
+				hint: `make it: mkdir -p ${volume.source}`,
+			},
+		);
+	}
+}
+
+/**
+ * Makes the root of the pod, the last step before stage1. When it fails nothing stays mounted.
+ * Errors: those of {@link mountPod}.
+ */
+export async function mountForStart(request: StartRequest): Promise<void> {
+	const { syscall, dataDirectory, pod } = request;
+	try {
+		await mountPod(syscall, {
+			pod: pod.directory,
+			appNames: request.appNames,
+			treeRootfs: (treeId) => treeRootfsPath(dataDirectory, treeId),
+			files: stage0Files(request.flags),
+		});
+	} catch (error) {
+		unmountBelow(syscall, fs.realpathSync(pod.directory));
+		throw error;
+	}
+}
+
+/** Gives this process to stage1. Comes back only when it could not take over, with its exit status. */
+export async function handOver(context: CommandContext, request: StartRequest): Promise<number> {
+	const { pod, flags } = request;
+	const { globals } = context;
+	const range = readUserRange(pod.directory);
+	return runStage1(request.syscall, context.log, {
+		pod,
+		stage1: readStage1OfPod(request.dataDirectory, pod.directory),
+		options: {
+			uuid: pod.uuid,
+			debug: globals.debug,
+			net: flags.net,
+			interactive: flags.interactive,
+			privateUsers: range && formatUserRange(range),
+			localConfig: globals.localConfig,
+			hostname: flags.hostname,
+			dnsConfMode: { resolv: flags.resolution.resolv, hosts: flags.resolution.hosts },
+			disableCapabilities: globals.insecure.capabilities,
+			disablePaths: globals.insecure.paths,
+			disableSeccomp: globals.insecure.seccomp,
+			ipc: flags.ipc,
+		},
+		environment: context.environment,
+	});
+}
+
+function stage0Files(flags: StartFlags): Map<string, string> {
+	const { resolv, resolvConf, hosts, hostsFile } = flags.resolution;
+	return new Map([
+		...(resolv === "stage0" ? [[GUEST_RESOLV_CONF, resolvConf] as const] : []),
+		...(hosts === "stage0" ? [[GUEST_HOSTS, hostsFile] as const] : []),
+	]);
+}

@@ -1,0 +1,41 @@
+import { type CommandSpec, defineCommand } from "../command.ts";
+import { PRETTY_PRINT } from "./pod-options.ts";
+
+const MANY = Number.MAX_SAFE_INTEGER;
+
+export const OTHER_COMMANDS: readonly CommandSpec[] = [
+	defineCommand({
+		name: "config",
+		summary: "Print configuration for each stage in JSON format",
+		usage: "[flags]",
+		description: "Prints what the configuration directories say together. It holds credentials in clear.",
+		options: [PRETTY_PRINT],
+		load: async () => (await import("../commands/config.ts")).printConfig,
+	}),
+	defineCommand({
+		name: "version",
+		summary: "Print the version and exit",
+		usage: "",
+		description: "Prints the versions of rkt, of the App Container specification and of the runtime.",
+		load: async () => (await import("../commands/version.ts")).printVersion,
+	}),
+	defineCommand({
+		name: "completion",
+		summary: "Output shell completion code for the specified shell",
+		usage: "SHELL",
+		description: `The only SHELL is bash. To have it in this shell:
+
+    source <(rkt completion bash)`,
+		arguments: [1, 1],
+		load: async () => (await import("../commands/completion.ts")).printCompletion,
+	}),
+	defineCommand({
+		name: "help",
+		summary: "Help about any command",
+		usage: "[COMMAND]",
+		description: "Prints how a command is used.",
+		arguments: [0, MANY],
+		completes: "commands",
+		load: async () => (await import("../commands/help.ts")).printHelp,
+	}),
+];

@@ -1,0 +1,151 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { crashPoint } from "../../lib/crash-point.ts";
+import { fail } from "../../lib/errors.ts";
+import { fsyncPath } from "../../lib/files.ts";
+import type { Syscall } from "../../lib/syscall/syscall.ts";
+import * as podPaths from "../../stage1/pod-paths.ts";
+import { copyTree } from "./copy-tree.ts";
+import { mountIdmapped, openUserNamespace, unmountIdmapped } from "./idmap.ts";
+import { makeOverlayDirectories } from "./overlay-mount.ts";
+import type { LockedPod } from "./pod-lock.ts";
+import { allocateUserRange, type UserRange } from "./user-range.ts";
+
+/** An image of the store, rendered. */
+export interface RenderedImage {
+	/** The manifest as it is in the archive. */
+	readonly manifest: string;
+	readonly treeId: string;
+	/** Read-only root file system in the tree store. */
+	readonly rootfs: string;
+}
+
+export interface PreparedApp extends RenderedImage {
+	readonly name: string;
+}
+
+export interface PrepareRequest {
+	/** JSON of the pod manifest. */
+	readonly manifest: string;
+	readonly stage1: RenderedImage;
+	readonly apps: readonly PreparedApp[];
+	/** False copies every image into the pod. */
+	readonly overlay: boolean;
+	readonly privateUsers: boolean;
+	/** True when the result must survive a loss of power, as after `rkt prepare`. */
+	readonly durable: boolean;
+}
+
+/**
+ * Fills a new pod directory with everything that starting it needs (pod.md section 3 of the reference). Nothing
+ * is mounted. The pod stays in `prepare` until the caller moves it on, so whatever goes wrong here leaves an
+ * aborted prepare, which `rkt gc` removes.
+ */
+export async function preparePod(
+	syscall: Syscall,
+	dataDirectory: string,
+	pod: LockedPod,
+	request: PrepareRequest,
+): Promise<void> {
+	checkTrees(request);
+	const { directory } = pod;
+	const written: string[] = [];
+	const write = (file: string, content: string, mode = 0o640): void => {
+		fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o750 });
+		fs.writeFileSync(file, content, { mode });
+		written.push(file);
+	};
+	write(podPaths.podManifestPath(directory), request.manifest);
+	write(podPaths.podManifestLockPath(directory), "", 0o600);
+	crashPoint("prepare-manifest-written");
+	const range = request.privateUsers ? allocateUserRange(syscall, dataDirectory, directory) : undefined;
+	write(podPaths.stage1ManifestPath(directory), request.stage1.manifest);
+	write(podPaths.stage1TreeStoreIdPath(directory), request.stage1.treeId);
+	for (const app of request.apps) {
+		write(podPaths.appImageManifestPath(directory, app.name), app.manifest);
+		if (request.overlay) write(podPaths.appTreeStoreIdPath(directory, app.name), app.treeId);
+	}
+	crashPoint("prepare-images-recorded");
+	if (request.overlay) prepareOverlays(directory, request, range?.shift ?? 0);
+	else await copyImages(syscall, directory, request, range);
+	crashPoint("prepare-trees-made");
+	if (request.overlay) write(podPaths.overlayPreparedPath(directory), "", 0o644);
+	if (request.durable) for (const file of written) fsyncPath(file);
+}
+
+/** With one tree for both, the directories of the app would appear inside the root of stage1. */
+function checkTrees(request: PrepareRequest): void {
+	const same = request.apps.find((app) => app.treeId === request.stage1.treeId);
+	if (same === undefined || !request.overlay) return;
+	fail("app-is-stage1", `the image of the app ${same.name} is the stage1 image`, {
+		hint: "choose another stage1 image, or use --no-overlay",
+	});
+}
+
+function prepareOverlays(pod: string, request: PrepareRequest, shift: number): void {
+	const { stage1 } = request;
+	const pair = (treeId: string, app?: string) => ({
+		upper: podPaths.overlayUpper(pod, treeId, app),
+		work: podPaths.overlayWork(pod, treeId, app),
+	});
+	fs.mkdirSync(podPaths.stage1Rootfs(pod), { recursive: true, mode: 0o755 });
+	makeOverlayDirectories(pair(stage1.treeId), stage1.rootfs, shift);
+	for (const app of request.apps) {
+		makeOverlayDirectories(pair(app.treeId, app.name), app.rootfs, shift);
+	}
+}
+
+async function copyImages(
+	syscall: Syscall,
+	pod: string,
+	request: PrepareRequest,
+	range: UserRange | undefined,
+): Promise<void> {
+	const owner = { uid: range?.shift ?? 0, gid: range?.shift ?? 0 };
+	const view = await openShiftedView(syscall, pod, range);
+	try {
+		view.copy(request.stage1.rootfs, podPaths.stage1Rootfs(pod));
+		for (const app of request.apps) {
+			const rootfs = podPaths.appRootfs(pod, app.name);
+			const { makeDirectoryBelow } = await import("./safe-directories.ts");
+			makeDirectoryBelow(podPaths.stage1Rootfs(pod), podPaths.guestAppRootfs(app.name), owner);
+			view.copy(app.rootfs, rootfs);
+		}
+	} finally {
+		view.close();
+	}
+}
+
+interface ShiftedView {
+	copy(source: string, target: string): void;
+	close(): void;
+}
+
+/**
+ * Copies through a mount that shows the files with the pod's owners: changing owners after copying would lose
+ * set-user-id bits and capabilities.
+ */
+async function openShiftedView(
+	syscall: Syscall,
+	pod: string,
+	range: UserRange | undefined,
+): Promise<ShiftedView> {
+	if (range === undefined) return { copy: copyTree, close: () => {} };
+	const userNamespace = await openUserNamespace(range);
+	const view = path.join(pod, "shifted");
+	fs.mkdirSync(view, { mode: 0o700 });
+	return {
+		copy: (source, target) => {
+			mountIdmapped(syscall, source, view, userNamespace);
+			try {
+				copyTree(view, target);
+			} finally {
+				unmountIdmapped(syscall, view);
+			}
+		},
+		close: () => {
+			fs.closeSync(userNamespace);
+			fs.rmdirSync(view);
+		},
+	};
+}
