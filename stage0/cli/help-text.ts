@@ -20,7 +20,7 @@ export function rootHelp(): string {
 				'Runs App Container images in pods, without a daemon.\n\nFor help on a command: "rkt help COMMAND".',
 			),
 		),
-		section("OPTIONS", optionTable(GLOBAL_OPTIONS)),
+		section("OPTIONS", optionTable([...GLOBAL_OPTIONS, HELP_OPTION])),
 	].join("\n");
 }
 
@@ -40,7 +40,7 @@ export function commandHelp(command: CommandSpec): string {
 		section("NAME", indent(`${command.name} - ${command.summary}`)),
 		section("USAGE", indent(usageLine(command))),
 		section("DESCRIPTION", indent(command.description)),
-		section("OPTIONS", optionTable(options)),
+		section("OPTIONS", optionTable([...options, HELP_OPTION])),
 		section("GLOBAL OPTIONS", optionTable(GLOBAL_OPTIONS)),
 	].join("\n");
 }
@@ -74,7 +74,7 @@ const HELP_OPTION: OptionSpec = {
 
 function optionTable(options: readonly OptionSpec[]): string {
 	const unique = [...new Map(options.map((spec) => [spec.name, spec])).values()].filter(isVisible);
-	const sorted = [...unique, HELP_OPTION].sort((a, b) => (a.name < b.name ? -1 : 1));
+	const sorted = unique.sort((a, b) => (a.name < b.name ? -1 : 1));
 	return formatTabTable(sorted.map((spec) => [optionName(spec), spec.usage]));
 }
 

@@ -3,6 +3,7 @@ import * as path from "node:path";
 import type { PodManifest } from "../../appc/schema/pod-manifest.ts";
 import { fail } from "../../lib/errors.ts";
 import { type Lock, waitForLock } from "../../lib/lock.ts";
+import { readEntrypoints } from "../../stage1/entrypoints.ts";
 import { fetchImage } from "../fetch/fetch-image.ts";
 import { resolveStage1 } from "../fetch/resolve-stage1.ts";
 import { buildPodManifest } from "../pod/build-manifest.ts";
@@ -55,6 +56,7 @@ export async function makeNewPod(
 		dependencies: false,
 		programDirectory: __dirname,
 	});
+	readEntrypoints(await workspace.store.manifest(stage1Key));
 	const planned = { stage1Key, ...(await planManifest(context, workspace, flags)) };
 	options.check(planned.manifest);
 	makePodDirectories(workspace.dataDirectory);
