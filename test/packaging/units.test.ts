@@ -54,7 +54,7 @@ t.test("the timer collects garbage at once, and the template runs its image", as
 			`systemctl show -P Slice -P Delegate ${unit}`,
 			`systemctl stop ${unit}; systemctl show -P Result ${unit}`,
 			"systemctl start rkt@exit\\\\x2d254 rkt@exit\\\\x2d3",
-			"for i in {1..100}; do [ $(systemctl show -P NRestarts rkt@exit\\x2d3) -gt 0 ] && break; sleep 0.1; done",
+			"for i in {1..100}; do [ $(systemctl show -P NRestarts rkt@exit\\\\x2d3) -gt 0 ] && break; sleep 0.1; done",
 			"systemctl show -P NRestarts rkt@exit\\\\x2d254 rkt@exit\\\\x2d3 | grep .",
 			"systemctl show -P ExecMainStatus rkt-gc.service",
 			"sort /run/rkt-calls | uniq",
