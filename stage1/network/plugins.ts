@@ -116,9 +116,14 @@ function pluginEnvironment(
 		CNI_CONTAINERID: context.uuid,
 		CNI_NETNS: call.namespace,
 		CNI_IFNAME: call.ifName,
-		CNI_ARGS: call.args,
+		CNI_ARGS: pluginArguments(call.args),
 		CNI_PATH: directories.join(":"),
 	};
+}
+
+/** Each plugin of a network reads all arguments, and would refuse those that are for another of them. */
+function pluginArguments(args: string): string {
+	return args === "" || /(^|;)IgnoreUnknown=/.test(args) ? args : `IgnoreUnknown=1;${args}`;
 }
 
 /** The error object of the specification, or the start of whatever else was printed. */
