@@ -1,8 +1,9 @@
 #!/bin/sh
-# Installs the built rkt: program and stage1 image in PREFIX/lib/rkt, the command in PREFIX/bin, the groups rkt
-# and rkt-admin, and the data and configuration directories with their modes. Run `npm run install-rkt`.
+# Installs the built rkt: program and stage1 image in PREFIX/lib/rkt, the command in PREFIX/bin, units of systemd,
+# the groups rkt and rkt-admin, and the data and configuration directories. Run `npm run install-rkt`.
 #
-# environment: PREFIX (default /usr/local); DESTDIR, put before every path and making no groups, for packages
+# environment: PREFIX (default /usr/local); DESTDIR, put before every path and making no groups and directories,
+# for packages
 set -eu
 
 PREFIX=${PREFIX:-/usr/local}
@@ -18,17 +19,33 @@ fail() {
 [ -n "$DESTDIR" ] || [ "$(id -u)" = 0 ] || fail "run it as root, or set DESTDIR"
 [ -f dist/stage1-images.json ] || fail "nothing is built: run npm run build first"
 
-add_group() {
-	getent group "$1" >/dev/null || groupadd --system "$1"
+install -d -m 755 "$library" "$DESTDIR$PREFIX/bin"
+for file in rkt.cjs rkt.cjs.cache koffi.node stage1-nspawn.aci stage1-images.json; do
+	install -m 644 "dist/$file" "$library/$file.new"
+	mv -f "$library/$file.new" "$library/$file"
+done
+install -m 755 dist/rkt "$library/rkt"
+ln -sfn "$PREFIX/lib/rkt/rkt" "$DESTDIR$PREFIX/bin/rkt"
+
+install -d "$DESTDIR$PREFIX/lib/systemd/system" "$DESTDIR$PREFIX/lib/tmpfiles.d" "$DESTDIR$PREFIX/lib/sysusers.d"
+for unit in packaging/systemd/*; do
+	target=$DESTDIR$PREFIX/lib/systemd/system/${unit##*/}
+	sed "s|/usr/bin/rkt|$PREFIX/bin/rkt|" "$unit" >"$target"
+	chmod 644 "$target"
+done
+install -m 644 packaging/tmpfiles.d/rkt.conf "$DESTDIR$PREFIX/lib/tmpfiles.d/rkt.conf"
+install -m 644 packaging/sysusers.d/rkt.conf "$DESTDIR$PREFIX/lib/sysusers.d/rkt.conf"
+if [ -z "$DESTDIR" ]; then
+	systemd-sysusers "$PREFIX/lib/sysusers.d/rkt.conf"
+	systemd-tmpfiles --create "$PREFIX/lib/tmpfiles.d/rkt.conf"
+fi
+
+echo "install-rkt: $1" >&2
+	exit 1
 }
 
-# usage: make_directory MODE GROUP PATH
-make_directory() {
-	install -d -m "$1" "$DESTDIR$3"
-	[ -n "$DESTDIR" ] || chgrp "$2" "$3"
-	# install(1) applies the set-group-id bit before the group changes, which clears it.
-	chmod "$1" "$DESTDIR$3"
-}
+[ -n "$DESTDIR" ] || [ "$(id -u)" = 0 ] || fail "run it as root, or set DESTDIR"
+[ -f dist/stage1-images.json ] || fail "nothing is built: run npm run build first"
 
 install -d -m 755 "$library" "$DESTDIR$PREFIX/bin"
 for file in rkt.cjs rkt.cjs.cache koffi.node stage1-nspawn.aci stage1-images.json; do

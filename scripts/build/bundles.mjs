@@ -30,7 +30,6 @@ export async function buildPrograms() {
 	];
 	const written = [];
 	for (const [entry, outfile, define] of programs) {
-		if (!existsSync(entry)) continue; // DEV
 		written.push(...(await bundle({ ...programOptions, entryPoints: [entry], outfile, define })));
 	}
 	const launcher = readFileSync("scripts/build/launcher.cjs");
@@ -58,7 +57,7 @@ function bundleTree(root, isEntry) {
 		minifyWhitespace: false,
 		define: { __CRASH_POINTS__: "false" },
 		// execa is an ES module and cannot be required; the others are found in node_modules.
-		external: ["koffi", "tap", "tap-parser", "systeminformation"],
+		external: ["esbuild", "koffi", "tap", "tap-parser", "systeminformation"],
 		entryPoints: entryPoints.map((name) => path.join(root, name)),
 		outbase: root,
 		outdir: path.join("dist", root),

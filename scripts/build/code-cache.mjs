@@ -18,7 +18,6 @@ function warmUpCommands(directory) {
 /** Writes `${program}.cache` when the program is newer than it; see launcher.cjs for its use. */
 export function writeCodeCache(program) {
 	const cache = `${program}.cache`;
-	if (!existsSync(program)) return; // DEV
 	if (existsSync(cache) && statSync(cache).mtimeMs >= statSync(program).mtimeMs) return;
 	rmSync(cache, { force: true });
 	const directory = mkdtempSync(path.join(tmpdir(), "rkt-build-"));

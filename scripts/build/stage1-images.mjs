@@ -13,7 +13,6 @@ const stamp = "dist/.stage1-nspawn-inputs";
  * false, when the recipe, the module and Debian's packages are those of the last build.
  */
 export async function buildStage1Images() {
-	if (!existsSync("stage1-nspawn/image/build.ts")) return false; // DEV
 	const inputs = hashInputs();
 	const done = ["dist/stage1-nspawn.aci", "dist/stage1-images.json"].every((file) => existsSync(file));
 	if (done && existsSync(stamp) && readFileSync(stamp, "utf8") === inputs) return false;

@@ -19,13 +19,16 @@ t.test("install.sh puts rkt where packages want it, and uninstall.sh takes it aw
 	]);
 	t.equal(fs.readlinkSync(path.join(directory, "usr/bin/rkt")), "/usr/lib/rkt/rkt");
 	t.match((await execa(path.join(library, "rkt"), ["version"])).stdout, /^rkt Version: \d/);
-	t.equal(fs.statSync(path.join(directory, "var/lib/rkt")).mode & 0o7777, 0o2750);
-	t.equal(fs.statSync(path.join(directory, "etc/rkt")).mode & 0o7777, 0o2775);
+	const unit = fs.readFileSync(path.join(directory, "usr/lib/systemd/system/rkt-gc.service"), "utf8");
+	t.match(unit, /^ExecStart=\/usr\/bin\/rkt gc /m);
 
 	await execa("sh", ["scripts/uninstall.sh"], { env });
 	t.notOk(fs.existsSync(library));
 	t.notOk(fs.existsSync(path.join(directory, "usr/bin/rkt")));
-	t.ok(fs.existsSync(path.join(directory, "var/lib/rkt")), "the user's data stays");
+	const left = fs
+		.readdirSync(directory, { recursive: true, withFileTypes: true })
+		.filter((entry) => !entry.isDirectory());
+	t.strictSame(left, [], "no file is left");
 });
 
 t.test("a symbolic link to the launcher works from anywhere", async (t) => {
