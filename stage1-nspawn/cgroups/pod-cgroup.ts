@@ -1,0 +1,99 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { isErrno } from "../../lib/errors.ts";
+import { readTextIfExists, writeFileAtomic } from "../../lib/files.ts";
+import { machineName, subcgroupPath } from "../../stage1/pod-paths.ts";
+import { type Hierarchy, readHierarchies } from "./hierarchies.ts";
+
+/** Name of a pod's cgroup, as systemd would escape it for the machine's scope. */
+export function scopeName(uuid: string): string {
+	return `machine-${machineName(uuid).replaceAll("-", "\\x2d")}.scope`;
+}
+
+/** Absolute paths of the pod's cgroups, one a line. Only the host writes in the pod directory itself. */
+const recordPath = (pod: string): string => path.join(pod, "cgroups");
+
+export interface PodCgroupOptions {
+	readonly pod: string;
+	readonly uuid: string;
+	/** Root of the pod on the host: it gets the right to make cgroups below. */
+	readonly owner: number;
+	/** Devices that the pod may use, in the form of devices.allow; undefined for all. */
+	readonly devices: readonly string[] | undefined;
+}
+
+/**
+ * Gives the pod a cgroup of its own in every hierarchy, below that of this process, and moves this process there.
+ * nspawn must not share one with another pod, and only in one of its own can apps be limited. Recorded before it is
+ * made. Errors: those of mkdir(2) and write(2).
+ */
+export function enterPodCgroups(options: PodCgroupOptions): void {
+	const name = scopeName(options.uuid);
+	const hierarchies = readHierarchies();
+	const directories = hierarchies.map(({ own }) => path.join(own, name));
+	writeFileAtomic(recordPath(options.pod), `${directories.join("\n")}\n`, 0o640);
+	hierarchies.forEach((hierarchy, index) => {
+		enterHierarchy(hierarchy, directories[index] as string, options);
+	});
+	const main = hierarchies.find(isSystemdHierarchy) ?? hierarchies[0];
+	if (main) {
+		const relative = path.relative(main.mountPoint, path.join(main.own, name));
+		writeFileAtomic(subcgroupPath(options.pod), `${relative}\n`, 0o644);
+	}
+}
+
+/** The cgroups recorded for a pod; those that do not bear its name do not count. */
+export function recordedCgroups(pod: string, uuid: string): string[] {
+	const lines = (readTextIfExists(recordPath(pod)) ?? "").split("\n");
+	return lines.filter((line) => path.basename(line) === scopeName(uuid) && path.isAbsolute(line));
+}
+
+function isSystemdHierarchy(hierarchy: Hierarchy): boolean {
+	return hierarchy.version === 2 || hierarchy.controllers.includes("name=systemd");
+}
+
+function enterHierarchy(hierarchy: Hierarchy, directory: string, options: PodCgroupOptions): void {
+	fs.mkdirSync(directory);
+	const { controllers } = hierarchy;
+	if (hierarchy.version === 2) delegateControllers(hierarchy.own);
+	if (controllers.includes("cpuset")) inheritCpuset(hierarchy.own, directory);
+	if (controllers.includes("devices") && options.devices) restrictDevices(directory, options.devices);
+	if (options.owner !== 0) {
+		for (const file of ["", "cgroup.procs", "tasks", "cgroup.subtree_control", "cgroup.threads"]) {
+			chownIfExists(path.join(directory, file), options.owner);
+		}
+	}
+	fs.writeFileSync(path.join(directory, "cgroup.procs"), "0");
+}
+
+/** A new cgroup has no processors and no memory until it is told, and takes no process before. */
+function inheritCpuset(parent: string, directory: string): void {
+	for (const file of ["cpuset.cpus", "cpuset.mems"]) {
+		fs.writeFileSync(path.join(directory, file), fs.readFileSync(path.join(parent, file)));
+	}
+}
+
+function restrictDevices(directory: string, devices: readonly string[]): void {
+	fs.writeFileSync(path.join(directory, "devices.deny"), "a");
+	for (const device of devices) fs.writeFileSync(path.join(directory, "devices.allow"), device);
+}
+
+/** Works where we are alone or at the top; elsewhere limits stay with whoever set up the machine. */
+function delegateControllers(own: string): void {
+	const available = fs.readFileSync(path.join(own, "cgroup.controllers"), "utf8").trim().split(" ");
+	for (const name of available.filter((candidate) => ["cpu", "memory", "pids", "io"].includes(candidate))) {
+		try {
+			fs.writeFileSync(path.join(own, "cgroup.subtree_control"), `+${name}`);
+		} catch (error) {
+			if (!isErrno(error, "EBUSY", "EACCES", "EPERM", "EROFS", "ENOENT", "EINVAL")) throw error;
+		}
+	}
+}
+
+function chownIfExists(file: string, owner: number): void {
+	try {
+		fs.chownSync(file, owner, owner);
+	} catch (error) {
+		if (!isErrno(error, "ENOENT")) throw error;
+	}
+}

@@ -1,0 +1,89 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { fail, isErrno } from "../../lib/errors.ts";
+import { listDirectory, readTextIfExists } from "../../lib/files.ts";
+import { recordedCgroups } from "./pod-cgroup.ts";
+
+const WAIT_MS = 10_000;
+const POLL_MS = 10;
+
+/**
+ * Kills every process that is left in a pod's cgroups. systemd-nspawn that was killed leaves its container running.
+ * Waits until they are gone. Errors: `pod-processes-stay` after ten seconds.
+ */
+export function killPodProcesses(pod: string, uuid: string): void {
+	const directories = recordedCgroups(pod, uuid).filter((directory) => fs.existsSync(directory));
+	const deadline = Date.now() + WAIT_MS;
+	for (;;) {
+		const left = directories.flatMap(processesBelow).filter((pid) => pid !== process.pid);
+		if (left.length === 0) return;
+		if (Date.now() > deadline) {
+			fail("pod-processes-stay", `pod ${uuid}: processes ${[...new Set(left)].join(", ")} do not end`);
+		}
+		for (const directory of directories) killAll(directory);
+		for (const pid of new Set(left)) kill(pid);
+		sleep(POLL_MS);
+	}
+}
+
+/**
+ * Removes the cgroups of a pod, whose processes have ended; what does not exist is no error. A start that failed is
+ * still in them itself and goes back to where it came from.
+ */
+export function removePodCgroups(pod: string, uuid: string): void {
+	for (const directory of recordedCgroups(pod, uuid)) {
+		if (processesBelow(directory).includes(process.pid)) {
+			fs.writeFileSync(path.join(path.dirname(directory), "cgroup.procs"), "0");
+		}
+		removeTree(directory);
+	}
+}
+
+/** cgroup.kill of cgroup v2 also reaches what forks meanwhile. */
+function killAll(directory: string): void {
+	try {
+		fs.writeFileSync(path.join(directory, "cgroup.kill"), "1", { flag: "r+" });
+	} catch (error) {
+		if (!isErrno(error, "ENOENT", "ENODEV", "EACCES")) throw error;
+	}
+}
+
+function processesBelow(directory: string): number[] {
+	const own = (readTextIfExists(path.join(directory, "cgroup.procs")) ?? "").split("\n").filter(Boolean);
+	// 0 stands for a process outside of our pid namespace.
+	return [...own.map(Number).filter((pid) => pid > 0), ...children(directory).flatMap(processesBelow)];
+}
+
+function kill(pid: number): void {
+	try {
+		process.kill(pid, "SIGKILL");
+	} catch (error) {
+		if (!isErrno(error, "ESRCH")) throw error;
+	}
+}
+
+/** A cgroup stays busy for a moment after its last process. */
+function removeTree(directory: string): void {
+	if (!fs.existsSync(directory)) return;
+	for (const child of children(directory)) removeTree(child);
+	for (let attempt = 0; ; attempt += 1) {
+		try {
+			fs.rmdirSync(directory);
+			return;
+		} catch (error) {
+			if (isErrno(error, "ENOENT")) return;
+			if (!isErrno(error, "EBUSY") || attempt >= 100) throw error;
+			sleep(POLL_MS);
+		}
+	}
+}
+
+function children(directory: string): string[] {
+	return listDirectory(directory)
+		.map((name) => path.join(directory, name))
+		.filter((entry) => fs.lstatSync(entry, { throwIfNoEntry: false })?.isDirectory());
+}
+
+function sleep(milliseconds: number): void {
+	Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+}

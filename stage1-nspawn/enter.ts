@@ -1,0 +1,47 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { fail } from "../lib/errors.ts";
+import { type EnterOptions, parseEnterArguments } from "../stage1/arguments.ts";
+import type { Stage1Context } from "../stage1/entrypoints.ts";
+import { readContainerPid } from "../stage1/pod-record.ts";
+import { readHierarchies } from "./cgroups/hierarchies.ts";
+import { findAppProcess } from "./find-app-process.ts";
+import { ownDirectory } from "./own-files.ts";
+import { specPath } from "./spec-path.ts";
+
+/**
+ * The entry point `enter`: becomes the helper that runs a command in an app. Everything that it uses comes from the
+ * read-only stage1 image and from the pod directory, where no pod can write.
+ */
+export async function enter(argv: string[], context: Stage1Context): Promise<number> {
+	const options = parseEnterArguments(argv);
+	const { podDirectory, environment } = context;
+	const spec = openSpec(podDirectory, options);
+	if (readContainerPid(podDirectory) !== options.pid) {
+		fail("pod-not-running", `process ${options.pid} is not the first process of the pod`);
+	}
+	const filters = fs.openSync(path.join(ownDirectory(), "seccomp"), fs.constants.O_RDONLY);
+	const main = findAppProcess(options.pid, options.app);
+	const target = main ?? options.pid;
+	const helper = path.join(ownDirectory(), "enter-helper");
+	const arguments_ = [
+		"enter",
+		`--target=${target}`,
+		`--spec=${spec}`,
+		`--filters=${filters}`,
+		`--build-root=${main === undefined ? 1 : 0}`,
+		...readHierarchies(target).map(({ own }) => `--cgroup=${path.join(own, "cgroup.procs")}`),
+		"--",
+		...options.command,
+	];
+	const { createLinuxSyscall } = await import("../lib/syscall/linux.ts");
+	const terminal = { TERM: environment.TERM ?? "vt100" };
+	return createLinuxSyscall().execve(helper, arguments_, terminal, [spec, filters]);
+}
+
+/** App names hold no slash, so none leads out of the directory. */
+function openSpec(podDirectory: string, { app }: EnterOptions): number {
+	const file = /^[a-z0-9-]+$/.test(app) ? specPath(podDirectory, app) : "";
+	if (file !== "" && fs.existsSync(file)) return fs.openSync(file, fs.constants.O_RDONLY);
+	return fail("app-not-found", `the pod has no app "${app}"`, { hint: "rkt status UUID lists the apps" });
+}

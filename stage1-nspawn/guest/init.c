@@ -1,0 +1,104 @@
+/*
+ * PID 1 of a pod until it becomes systemd: makes usable what nspawn leaves read-only or out.
+ * init [--keep-stdio] SYSTEMD-ARGUMENTS...
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SYSTEMD "/usr/lib/systemd/systemd"
+#define FILTERS "/rkt/seccomp/"
+#define CGROUPS "/sys/fs/cgroup"
+
+static void warn(const char *what)
+{
+	dprintf(2, "rkt: %s: %s\n", what, strerror(errno));
+}
+
+/*
+ * nspawn mounts the controllers of cgroup v1 read-only, so that no limit on an app would take effect. In a cgroup
+ * namespace of its own the pod sees and can change nothing but what is below its own cgroup.
+ */
+static void open_controllers(void)
+{
+	static const char *const controllers[] = { "cpu,cpuacct", "cpu", "cpuacct", "memory", "pids", "devices", "blkio" };
+	char path[128];
+	struct stat st;
+	int separate = 0;
+
+	for (size_t i = 0; i < sizeof controllers / sizeof *controllers; i++) {
+		snprintf(path, sizeof path, CGROUPS "/%s", controllers[i]);
+		if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) || access(path, W_OK) == 0)
+			continue;
+		if (!separate && unshare(CLONE_NEWCGROUP) < 0) {
+			warn("cannot make a cgroup namespace");
+			return;
+		}
+		separate = 1;
+		umount2(path, MNT_DETACH);
+		if (mount("cgroup", path, "cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, controllers[i]) < 0)
+			warn(path);
+	}
+}
+
+/* systemd closes its standard input; `launch` takes the descriptors from this process when it starts the app. */
+static void keep_stdio(void)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		warn("cannot keep standard input");
+	if (pid != 0)
+		return;
+	prctl(PR_SET_NAME, "stdio-keeper");
+	for (int signal = 1; signal < NSIG; signal++)
+		if (signal != SIGKILL && signal != SIGSTOP && signal != SIGTERM)
+			sigaction(signal, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
+	for (;;)
+		pause();
+}
+
+/* Files that are made at build time from stage1/security. */
+static void install_filter(const char *path)
+{
+	static struct sock_filter code[BPF_MAXINSNS];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t size = fd < 0 ? -1 : read(fd, code, sizeof code);
+	struct sock_fprog program = { .len = (unsigned short)(size / (ssize_t)sizeof *code), .filter = code };
+
+	if (size <= 0 || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0) {
+		warn(path);
+		exit(1);
+	}
+	close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	int first = 1;
+
+	if (argc > 1 && !strcmp(argv[1], "--keep-stdio")) {
+		keep_stdio();
+		first++;
+	}
+	open_controllers();
+	/* What no process of a pod may do, stage1's systemd included. */
+	install_filter(FILTERS "baseline-arguments.bpf");
+	install_filter(FILTERS "baseline.bpf");
+	argv[first - 1] = SYSTEMD;
+	execv(SYSTEMD, argv + first - 1);
+	warn(SYSTEMD);
+	return 1;
+}

@@ -1,0 +1,37 @@
+import type { Log } from "../lib/log.ts";
+import type { Syscall } from "../lib/syscall/syscall.ts";
+import { removeJournalDirectory } from "../stage1/journal.ts";
+import { tearDownNetwork } from "../stage1/network/tear-down.ts";
+import { removePodCgroups } from "./cgroups/remove-cgroups.ts";
+import { ownStage1Root } from "./own-files.ts";
+
+export interface ReleaseOptions {
+	readonly syscall: Syscall;
+	readonly log: Log;
+	readonly podDirectory: string;
+	readonly uuid: string;
+	readonly localConfig: string;
+}
+
+/**
+ * Gives back what a pod holds outside of its directory: network, cgroups, journal. Each step is tried even when one
+ * before it failed; the first failure is thrown at the end. Nothing there is no error.
+ */
+export function releasePod(options: ReleaseOptions): void {
+	const { syscall, log, podDirectory, uuid, localConfig } = options;
+	const stage1Rootfs = ownStage1Root(podDirectory);
+	const failures: unknown[] = [];
+	const steps = [
+		() => tearDownNetwork({ syscall, log, podDirectory, uuid, localConfig, stage1Rootfs }),
+		() => removePodCgroups(podDirectory, uuid),
+		() => removeJournalDirectory(uuid),
+	];
+	for (const step of steps) {
+		try {
+			step();
+		} catch (error) {
+			failures.push(error);
+		}
+	}
+	if (failures.length > 0) throw failures[0];
+}

@@ -1,0 +1,35 @@
+import * as fs from "node:fs";
+import { fail, isErrno } from "../lib/errors.ts";
+import { parseStopArguments } from "../stage1/arguments.ts";
+import type { Stage1Context } from "../stage1/entrypoints.ts";
+import { readContainerPid, readRecordedProcess } from "../stage1/pod-record.ts";
+import { killPodProcesses } from "./cgroups/remove-cgroups.ts";
+
+/**
+ * The entry point `stop`: asks systemd-nspawn to end the pod, which stops its apps in order; with --force kills first
+ * what is inside, then nspawn, then what a nspawn that was killed before has left behind.
+ */
+export async function stop(argv: string[], context: Stage1Context): Promise<number> {
+	const { uuid, force } = parseStopArguments(argv);
+	const supervisor = readRecordedProcess(context.podDirectory)?.pid;
+	if (supervisor === undefined || !fs.existsSync(`/proc/${supervisor}`)) {
+		fail("pod-not-running", `pod ${uuid} is not running`);
+	}
+	if (!force) {
+		signal(supervisor, "SIGTERM");
+		return 0;
+	}
+	const first = readContainerPid(context.podDirectory);
+	if (first !== undefined) signal(first, "SIGKILL");
+	signal(supervisor, "SIGKILL");
+	killPodProcesses(context.podDirectory, uuid);
+	return 0;
+}
+
+function signal(pid: number, name: "SIGTERM" | "SIGKILL"): void {
+	try {
+		process.kill(pid, name);
+	} catch (error) {
+		if (!isErrno(error, "ESRCH")) throw error;
+	}
+}

@@ -1,0 +1,85 @@
+import { fail } from "../../lib/errors.ts";
+import type { AppFilter } from "../security/app-filter.ts";
+import type { AppUser } from "./app-user.ts";
+
+/** Everything that the guest program `launch` needs to start an app, and `enter` to join it. */
+export interface AppSpec {
+	readonly app: string;
+	/** Path in the pod. */
+	readonly root: string;
+	readonly readOnlyRoot: boolean;
+	/** False when a volume takes the place of /sys or of something below it. */
+	readonly bindSys: boolean;
+	/** Paths of the pod that appear at the same place in the app. */
+	readonly binds: readonly string[];
+	readonly readOnlyPaths: readonly string[];
+	readonly hiddenPaths: readonly string[];
+	readonly user: AppUser;
+	readonly workingDirectory: string;
+	/** Bit mask in hexadecimal. */
+	readonly capabilities: string;
+	readonly noNewPrivileges: boolean;
+	readonly filter: AppFilter;
+	/** Descriptors 0 to 2 come from the process that keeps the caller's. */
+	readonly keeperStdio: boolean;
+	/** Output reaches the caller through the pod's console: lines end in a newline alone. */
+	readonly plainConsole: boolean;
+	readonly socketActivated: boolean;
+	readonly notify: boolean;
+	readonly environment: ReadonlyMap<string, string>;
+	readonly exec: readonly string[];
+	readonly preStart: readonly string[];
+	readonly postStop: readonly string[];
+}
+
+type Field = readonly [key: string, value: string | number | boolean];
+
+/** The file that stage1/guest/spec.c reads: `key=value` strings, each ended by a NUL byte. */
+export function encodeAppSpec(spec: AppSpec): Buffer {
+	return Buffer.concat(fields(spec).map((field) => encodeField(spec.app, field)));
+}
+
+function fields(spec: AppSpec): Field[] {
+	const each = (key: string, values: readonly (string | number)[]): Field[] =>
+		values.map((value) => [key, value] as const);
+	const compiled = spec.filter.compiled;
+	return [
+		["root", spec.root],
+		["cwd", spec.workingDirectory],
+		["readonly-root", spec.readOnlyRoot],
+		["bind-sys", spec.bindSys],
+		["uid", spec.user.uid],
+		["gid", spec.user.gid],
+		["bounding", spec.capabilities],
+		["no-new-privileges", spec.noNewPrivileges],
+		["keeper-stdio", spec.keeperStdio],
+		["plain-console", spec.plainConsole],
+		["listen-fds", spec.socketActivated],
+		["notify", spec.notify],
+		...each("group", spec.user.groups),
+		...each("bind", spec.binds),
+		...each("readonly", spec.readOnlyPaths),
+		...each("mask", spec.hiddenPaths),
+		...each("filter", spec.filter.files),
+		...(compiled
+			? ([
+					["filter-mode", compiled.mode],
+					["filter-errno", compiled.errno],
+				] as const)
+			: []),
+		...each("call", compiled?.calls ?? []),
+		...each(
+			"env",
+			[...spec.environment].map(([name, value]) => `${name}=${value}`),
+		),
+		...each("arg", spec.exec),
+		...each("pre-start", spec.preStart),
+		...each("post-stop", spec.postStop),
+	];
+}
+
+function encodeField(app: string, [key, value]: Field): Buffer {
+	const text = typeof value === "boolean" ? String(Number(value)) : String(value);
+	if (text.includes("\0")) fail("value-with-nul", `app ${app}: ${key} holds a NUL character`);
+	return Buffer.from(`${key}=${text}\0`);
+}

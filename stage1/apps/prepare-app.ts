@@ -1,0 +1,182 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { type AppLimits, readIsolators } from "../../appc/schema/app-isolators.ts";
+import { supportsNotify } from "../../appc/schema/image-manifest.ts";
+import type { Log } from "../../lib/log.ts";
+import type { Syscall } from "../../lib/syscall/syscall.ts";
+import type { RunOptions } from "../arguments.ts";
+import type { HostFile } from "../network/name-files.ts";
+import type { Pod, PodApp } from "../pod.ts";
+import * as podPaths from "../pod-paths.ts";
+import { appFilter } from "../security/app-filter.ts";
+import { appCapabilities, capabilityMask } from "../security/capabilities.ts";
+import { HIDDEN_PATHS, READ_ONLY_PATHS } from "../security/protected-paths.ts";
+import type { AppDevice, AppStreams, AppUnit } from "../units/app-unit.ts";
+import { ensureEmptyVolume } from "../volumes/empty-volume.ts";
+import { mountInApp } from "../volumes/mount-volume.ts";
+import { type AppMount, resolveMounts } from "../volumes/resolve-mounts.ts";
+import { mountDevices } from "./app-devices.ts";
+import { appEnvironment } from "./app-environment.ts";
+import { resolveExec, resolveHook } from "./app-exec.ts";
+import { mountNameFiles, prepareAppRoot } from "./app-files.ts";
+import { type AppRoot, openAppRoot } from "./app-root.ts";
+import type { AppSpec } from "./app-spec.ts";
+import { resolveAppUser } from "./app-user.ts";
+
+/** What all apps of a pod have in common. */
+export interface AppContext {
+	readonly syscall: Syscall;
+	readonly log: Log;
+	readonly pod: Pod;
+	readonly options: RunOptions;
+	/** What the pod's user namespace adds to ids; 0 without one. */
+	readonly shift: number;
+	/** Directory on the host that becomes /dev/shm. */
+	readonly sharedMemory: string;
+	readonly hostFiles: readonly HostFile[];
+	readonly streams: AppStreams;
+	readonly metadataUrl: string | undefined;
+}
+
+/** An app whose root file system is complete. */
+export interface PreparedApp {
+	readonly spec: AppSpec;
+	readonly unit: AppUnit;
+	/** Names of the capabilities in its bounding set. */
+	readonly capabilities: readonly string[];
+}
+
+/**
+ * Completes the root file system of an app with devices, volumes and files, all in this process's mount namespace, and
+ * works out how it is to be started. Errors: those of volumes, users, programs and isolators.
+ */
+export function prepareApp(context: AppContext, podApp: PodApp): PreparedApp {
+	const { syscall, shift, pod } = context;
+	const root = openAppRoot(syscall, podPaths.appRootfs(pod.directory, podApp.name), shift);
+	try {
+		const limits = readLimits(context, podApp);
+		const notify = supportsNotify(podApp.image);
+		prepareAppRoot(root, notify);
+		mountDevices(syscall, root, { sharedMemory: context.sharedMemory, owner: shift });
+		const mounts = resolveMounts(podApp, pod.manifest.volumes);
+		const devices = mounts.flatMap((mount) => mountVolume(context, podApp, root, mount));
+		mountNameFiles(syscall, pod.directory, root, context.hostFiles);
+		const capabilities = appCapabilities(limits.capabilities, !context.options.disableCapabilities);
+		const spec = makeSpec(context, podApp, { root, limits, mounts, notify, capabilities });
+		const unit = makeUnit(context, podApp, { spec, limits, devices });
+		return { spec, unit, capabilities };
+	} finally {
+		root.close();
+	}
+}
+
+function readLimits({ log }: AppContext, podApp: PodApp): AppLimits {
+	const limits = readIsolators(podApp.app.isolators);
+	for (const name of limits.unused) log.info(`app ${podApp.name}: isolator ${name} has no effect`);
+	return limits;
+}
+
+/** Gives the device when the source is one. */
+function mountVolume(context: AppContext, podApp: PodApp, root: AppRoot, mount: AppMount): AppDevice[] {
+	const { volume, path: target, readOnly } = mount;
+	if (mount.implicit) {
+		context.log.info(
+			`warning: no volume specified for mount point "${volume.name.slice(podApp.name.length + 1)}", implicitly creating an "empty" volume. This volume will be removed when the pod is garbage-collected.`,
+		);
+	}
+	const source =
+		volume.kind === "host"
+			? (volume.source as string)
+			: ensureEmptyVolume(context.pod.directory, volume, context.shift);
+	const name = `volume ${volume.name}`;
+	mountInApp(context.syscall, root, { name, source, target, readOnly, recursive: volume.recursive ?? true });
+	const device = root.stat(target);
+	if (!device?.isCharacterDevice() && !device?.isBlockDevice()) return [];
+	const number = BigInt(device.rdev);
+	const major = Number(((number >> 8n) & 0xfffn) | ((number >> 32n) & 0xfffff000n));
+	const minor = Number((number & 0xffn) | ((number >> 12n) & 0xffffff00n));
+	return [{ kind: device.isBlockDevice() ? "block" : "char", major, minor, readOnly }];
+}
+
+interface SpecParts {
+	readonly root: AppRoot;
+	readonly limits: AppLimits;
+	readonly mounts: readonly AppMount[];
+	readonly notify: boolean;
+	readonly capabilities: readonly string[];
+}
+
+function makeSpec(context: AppContext, podApp: PodApp, parts: SpecParts): AppSpec {
+	const { options } = context;
+	const { root, limits, notify } = parts;
+	const user = resolveAppUser(podApp, root, context.shift);
+	const filter = options.disableSeccomp ? { files: [] } : appFilter(limits.seccomp);
+	const filtered = filter.files.length > 0 || filter.compiled !== undefined;
+	const ports = podApp.app.ports;
+	return {
+		app: podApp.name,
+		root: podPaths.guestAppRootfs(podApp.name),
+		readOnlyRoot: podApp.runtime.readOnlyRootFS,
+		bindSys: !parts.mounts.some((mount) => isAtOrBelow(mount.path, "/sys")),
+		binds: ["/run/systemd/journal", ...(notify ? ["/run/systemd/notify"] : [])],
+		readOnlyPaths: options.disablePaths ? [] : READ_ONLY_PATHS,
+		hiddenPaths: options.disablePaths ? [] : HIDDEN_PATHS,
+		user,
+		workingDirectory: podApp.app.workingDirectory || "/",
+		capabilities: capabilityMask(parts.capabilities),
+		// As in rkt, nobody but root gets a filter without it.
+		noNewPrivileges: limits.noNewPrivileges === true || (filtered && user.uid !== 0),
+		filter,
+		keeperStdio: context.streams === "keeper",
+		plainConsole: context.streams === "journal",
+		socketActivated: ports.some((port) => port.socketActivated),
+		notify,
+		environment: appEnvironment(podApp, context.metadataUrl),
+		exec: resolveExec(podApp, root),
+		preStart: resolveHook(podApp, "pre-start", root),
+		postStop: resolveHook(podApp, "post-stop", root),
+	};
+}
+
+function isAtOrBelow(target: string, directory: string): boolean {
+	const normal = path.posix.normalize(target);
+	return normal === directory || normal.startsWith(`${directory}/`);
+}
+
+function makeUnit(
+	context: AppContext,
+	podApp: PodApp,
+	parts: { spec: AppSpec; limits: AppLimits; devices: readonly AppDevice[] },
+): AppUnit {
+	const { spec, limits, devices } = parts;
+	return {
+		app: podApp.name,
+		imageName: podApp.image.name,
+		streams: context.streams,
+		notify: spec.notify,
+		hasPreStart: spec.preStart.length > 0,
+		hasPostStop: spec.postStop.length > 0,
+		limits: supportedLimits(context, podApp, limits),
+		devices: context.options.disablePaths ? undefined : devices,
+		sockets: [],
+	};
+}
+
+/** Limits need their controller in the kernel. */
+function supportedLimits(context: AppContext, podApp: PodApp, limits: AppLimits): AppUnit["limits"] {
+	const controllers = fs.readFileSync("/proc/cgroups", "utf8");
+	const { memoryLimit, cpuLimit, ...rest } = limits;
+	const check = <T>(controller: string, value: T | undefined): T | undefined => {
+		if (value === undefined || new RegExp(`^${controller}\\t.*\\t1$`, "m").test(controllers)) return value;
+		const name = `resource/${controller}`;
+		context.log.info(`app ${podApp.name}: ${name} isolator set but support disabled in the kernel, skipping`);
+		return undefined;
+	};
+	const memory = check("memory", memoryLimit);
+	const cpu = check("cpu", cpuLimit);
+	return {
+		...rest,
+		...(memory === undefined ? {} : { memoryLimit: memory }),
+		...(cpu === undefined ? {} : { cpuLimit: cpu }),
+	};
+}

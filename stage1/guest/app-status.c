@@ -1,0 +1,90 @@
+/*
+ * What the units of a pod record, in one program:
+ *   app-status app APP   after an app has ended: its exit status to /rkt/status/APP; a failure ends the pod
+ *   app-status pod       at the end: exits with the status of the app that failed first, else 0
+ *   app-status ready     once every app was started: /rkt/supervisor-status -> ready
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FIRST_FAILURE "/rkt/first-failure"
+
+static int complain(const char *what)
+{
+	dprintf(2, "rkt: %s: %s\n", what, strerror(errno));
+	return 1;
+}
+
+static int write_file(const char *path, int flags, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0644);
+
+	if (fd < 0)
+		return -1;
+	ssize_t n = write(fd, text, strlen(text));
+	return close(fd) < 0 || n != (ssize_t)strlen(text) ? -1 : 0;
+}
+
+/* systemd gives a number for an exit and a name without SIG for a signal; rkt records the number of either. */
+static int exit_status(void)
+{
+	const char *code = getenv("EXIT_CODE"), *status = getenv("EXIT_STATUS");
+
+	if (!code || !status)
+		return 255;
+	if (!strcmp(code, "exited"))
+		return atoi(status) & 255;
+	for (int signal = 1; signal < NSIG; signal++) {
+		const char *name = sigabbrev_np(signal);
+		if (name && !strcmp(name, status))
+			return signal;
+	}
+	return atoi(status) ? atoi(status) & 255 : 255;
+}
+
+/* Told by the number alone: systemd calls an app that SIGTERM killed successful. */
+static int record_app(const char *app)
+{
+	char path[512], temporary[512], text[16];
+	int status = exit_status();
+
+	snprintf(path, sizeof path, "/rkt/status/%s", app);
+	snprintf(temporary, sizeof temporary, "/rkt/status/.%s", app);
+	snprintf(text, sizeof text, "%d\n", status);
+	if (write_file(temporary, O_TRUNC, text) < 0 || rename(temporary, path) < 0)
+		return complain(path);
+	if (status == 0)
+		return 0;
+	if (write_file(FIRST_FAILURE, O_EXCL, text) < 0 && errno != EEXIST)
+		return complain(FIRST_FAILURE);
+	/* systemd starts halt.target for this signal, systemd(1). */
+	return kill(1, SIGRTMIN + 3) < 0 ? complain("cannot end the pod") : 0;
+}
+
+static int pod_status(void)
+{
+	char text[16] = "";
+	int fd = open(FIRST_FAILURE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : 255;
+	return read(fd, text, sizeof text - 1) > 0 ? atoi(text) & 255 : 255;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 3 && !strcmp(argv[1], "app") && !strchr(argv[2], '/'))
+		return record_app(argv[2]);
+	if (argc == 2 && !strcmp(argv[1], "pod"))
+		return pod_status();
+	if (argc == 2 && !strcmp(argv[1], "ready"))
+		return symlink("ready", "/rkt/supervisor-status") < 0 && errno != EEXIST ? complain("ready") : 0;
+	dprintf(2, "usage: app-status app APP | pod | ready\n");
+	return 1;
+}

@@ -1,0 +1,92 @@
+/*
+ * launch APP [pre-start|post-stop]: the only program that the unit of an app starts. It reads /rkt/spec/APP, builds
+ * the app's view of the file system, confines itself and becomes the app or one of its hooks.
+ */
+#define _GNU_SOURCE
+#include "spec.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <termios.h>
+#include <unistd.h>
+
+/* init forks the process that keeps the caller's descriptors before anything else, so it is the second one. */
+#define KEEPER_PID 2
+
+static void take_stdio(void)
+{
+	int keeper = (int)syscall(SYS_pidfd_open, KEEPER_PID, 0);
+
+	if (keeper < 0)
+		die(EXIT_STDIN, "cannot find the keeper of standard input");
+	for (int fd = 0; fd < 3; fd++) {
+		int copy = (int)syscall(SYS_pidfd_getfd, keeper, fd, 0);
+		if (copy < 0 || dup2(copy, fd) < 0)
+			die(EXIT_STDIN, "cannot take descriptor %d", fd);
+		close(copy);
+	}
+	close(keeper);
+}
+
+/*
+ * Lines reach the caller with a newline as the app wrote it, not with the carriage return that terminals want. systemd
+ * resets the console when it starts, so this cannot be done earlier.
+ */
+static void make_console_plain(void)
+{
+	struct termios modes;
+	int fd = open("/dev/console", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (tcgetattr(fd, &modes) == 0) {
+		modes.c_oflag &= ~(tcflag_t)ONLCR;
+		tcsetattr(fd, TCSANOW, &modes);
+	}
+	close(fd);
+}
+
+static const struct list *select_command(const struct spec *spec, const char *what)
+{
+	if (!what)
+		return &spec->arguments;
+	if (!strcmp(what, "pre-start"))
+		return &spec->pre_start;
+	if (!strcmp(what, "post-stop"))
+		return &spec->post_stop;
+	errno = 0;
+	die(1, "unknown hook %s", what);
+}
+
+int main(int argc, char **argv)
+{
+	struct spec spec;
+	char path[512];
+
+	if (argc < 2 || argc > 3 || strchr(argv[1], '/')) {
+		errno = 0;
+		die(1, "usage: launch APP [pre-start|post-stop]");
+	}
+	snprintf(path, sizeof path, "/rkt/spec/%s", argv[1]);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		die(1, "cannot open %s", path);
+	spec_read(fd, &spec);
+	const struct list *command = select_command(&spec, argc > 2 ? argv[2] : NULL);
+	if (!command->count) {
+		errno = 0;
+		die(EXIT_EXEC, "%s has nothing to run", argv[1]);
+	}
+	int filters = open("/rkt/seccomp", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (filters < 0)
+		die(EXIT_SECCOMP, "cannot open /rkt/seccomp");
+	if (spec.keeper_stdio)
+		take_stdio();
+	else if (spec.plain_console)
+		make_console_plain();
+	enter_app_root(&spec);
+	confine_and_exec(&spec, filters, command);
+}

@@ -1,0 +1,120 @@
+import type { AppLimits } from "../../appc/schema/app-isolators.ts";
+import { POD_TARGET, READY_SERVICE } from "./static-units.ts";
+import { renderUnit, type UnitSetting } from "./unit-text.ts";
+
+/** How the streams of an app are connected. */
+export type AppStreams = "journal" | "terminal" | "keeper";
+
+/** What the unit of an app depends on; everything else is in the app's specification (apps/app-spec.ts). */
+export interface AppUnit {
+	readonly app: string;
+	readonly imageName: string;
+	readonly streams: AppStreams;
+	/** The app says itself when it is ready. */
+	readonly notify: boolean;
+	readonly hasPreStart: boolean;
+	readonly hasPostStop: boolean;
+	readonly limits: Pick<AppLimits, "memoryLimit" | "cpuLimit" | "cpuShares" | "pidsLimit" | "oomScoreAdjust">;
+	/** Device files of the host that the app has as volumes; undefined: every device (--insecure-options=paths). */
+	readonly devices: readonly AppDevice[] | undefined;
+	/** Sockets that are passed on: units by name. */
+	readonly sockets: readonly string[];
+}
+
+export interface AppDevice {
+	readonly kind: "char" | "block";
+	readonly major: number;
+	readonly minor: number;
+	readonly readOnly: boolean;
+}
+
+export const appUnitName = (app: string): string => `${app}.service`;
+
+/** The text of the service that runs an app in the pod. */
+export function appUnitText(unit: AppUnit): string {
+	return renderUnit([
+		["Unit", unitSettings(unit)],
+		[
+			"Service",
+			[...commands(unit), ...streamSettings(unit), ...limitSettings(unit), ...deviceSettings(unit)],
+		],
+	]);
+}
+
+function unitSettings(unit: AppUnit): UnitSetting[] {
+	return [
+		["Description", `Application=${unit.app} Image=${unit.imageName}`],
+		["DefaultDependencies", "no"],
+		["Requires", ["systemd-journald.service", ...unit.sockets].join(" ")],
+		// With only journald's socket, an app that prints and ends at once can lose its last line.
+		["After", ["systemd-journald.service", POD_TARGET, ...unit.sockets].join(" ")],
+		["Wants", POD_TARGET],
+		["Before", `shutdown.target ${READY_SERVICE}`],
+		["Conflicts", "shutdown.target"],
+		["OnFailure", "halt.target"],
+		["OnFailureJobMode", "replace-irreversibly"],
+	];
+}
+
+function commands(unit: AppUnit): UnitSetting[] {
+	const hook = (name: string): string => `/rkt/launch ${unit.app} ${name}`;
+	return [
+		["Type", unit.notify ? "notify" : "simple"],
+		...(unit.notify ? ([["NotifyAccess", "all"]] as UnitSetting[]) : []),
+		...(unit.hasPreStart ? ([["ExecStartPre", hook("pre-start")]] as UnitSetting[]) : []),
+		["ExecStart", `/rkt/launch ${unit.app}`],
+		["ExecStopPost", `/rkt/app-status app ${unit.app}`],
+		...(unit.hasPostStop ? ([["ExecStopPost", `-${hook("post-stop")}`]] as UnitSetting[]) : []),
+		["TimeoutStartSec", "0"],
+		["IgnoreSIGPIPE", "no"],
+	];
+}
+
+function streamSettings({ app, streams }: AppUnit): UnitSetting[] {
+	if (streams === "terminal") {
+		return [
+			["StandardInput", "tty"],
+			["StandardOutput", "tty"],
+			["StandardError", "tty"],
+			["TTYPath", "/dev/console"],
+		];
+	}
+	return [
+		["SyslogIdentifier", app],
+		["StandardInput", "null"],
+		["StandardOutput", "journal+console"],
+		["StandardError", "journal+console"],
+	];
+}
+
+function limitSettings({ limits }: AppUnit): UnitSetting[] {
+	const settings: UnitSetting[] = [];
+	const add = (name: string, value: string | undefined): void => {
+		if (value !== undefined) settings.push([name, value]);
+	};
+	add("MemoryMax", limits.memoryLimit?.toString());
+	// Thousandths of a core are tenths of a percent; systemd takes whole percents and no less than one.
+	add("CPUQuota", limits.cpuLimit === undefined ? undefined : `${percent(limits.cpuLimit)}%`);
+	add("CPUShares", limits.cpuShares?.toString());
+	add("TasksMax", limits.pidsLimit?.toString());
+	add("OOMScoreAdjust", limits.oomScoreAdjust?.toString());
+	return settings;
+}
+
+function percent(milli: bigint): bigint {
+	const value = milli / 10n;
+	return value < 1n ? 1n : value;
+}
+
+function deviceSettings({ devices }: AppUnit): UnitSetting[] {
+	if (devices === undefined) return [];
+	return [
+		["DevicePolicy", "closed"],
+		// The launcher binds the pod's console into the app before it gives up its rights.
+		["DeviceAllow", "char-tty rw"],
+		...devices.map((device): UnitSetting => {
+			const node = `/dev/${device.kind}/${device.major}:${device.minor}`;
+			return ["DeviceAllow", `${node} ${device.readOnly ? "r" : "rw"}`];
+		}),
+	];
+}

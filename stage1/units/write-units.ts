@@ -1,0 +1,20 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { appUnitName } from "./app-unit.ts";
+
+const UNIT_DIRECTORY = "etc/systemd/system";
+
+/**
+ * Writes the units of a pod below the root of stage1, before anything in it has run. Apps are wanted by
+ * default.target, so they start with the pod.
+ */
+export function writeAppUnits(stage1Root: string, units: ReadonlyMap<string, string>): void {
+	const directory = path.join(stage1Root, UNIT_DIRECTORY);
+	const wants = path.join(directory, "default.target.wants");
+	fs.mkdirSync(wants, { recursive: true });
+	for (const [app, text] of units) {
+		const name = appUnitName(app);
+		fs.writeFileSync(path.join(directory, name), text, { mode: 0o644 });
+		fs.symlinkSync(`../${name}`, path.join(wants, name));
+	}
+}

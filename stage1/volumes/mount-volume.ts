@@ -1,0 +1,72 @@
+import * as fs from "node:fs";
+import { fail, isErrno } from "../../lib/errors.ts";
+import {
+	AT_EMPTY_PATH,
+	AT_FDCWD,
+	AT_RECURSIVE,
+	MOUNT_ATTR_NODEV,
+	MOUNT_ATTR_NOEXEC,
+	MOUNT_ATTR_NOSUID,
+	MOUNT_ATTR_RDONLY,
+	MOVE_MOUNT_F_EMPTY_PATH,
+	MOVE_MOUNT_T_EMPTY_PATH,
+	MS_PRIVATE,
+	OPEN_TREE_CLOEXEC,
+	OPEN_TREE_CLONE,
+	type Syscall,
+} from "../../lib/syscall/syscall.ts";
+import type { AppRoot } from "../apps/app-root.ts";
+
+/** A file or directory of the host that appears in an app. */
+export interface HostMount {
+	/** What is being mounted, for messages. */
+	readonly name: string;
+	readonly source: string;
+	readonly target: string;
+	readonly readOnly: boolean;
+	/** With what is mounted below the source. */
+	readonly recursive: boolean;
+	/** A file of ours, of which no part is a program. */
+	readonly noExec?: boolean;
+}
+
+/**
+ * Mounts it in the app's root. The source is pinned by a descriptor before it is looked at and the target is found
+ * inside the root by the kernel, so nobody can exchange either meanwhile. Set-user-ID programs and device files of the
+ * source have no effect; a device that is itself the source is meant and works.
+ * Errors: `volume-source-missing`, `path-in-image-invalid`.
+ */
+export function mountInApp(syscall: Syscall, root: AppRoot, mount: HostMount): void {
+	const tree = openSource(syscall, mount);
+	const stat = fs.fstatSync(tree);
+	const target = stat.isDirectory() ? root.ensureDirectory(mount.target) : root.ensureFile(mount.target);
+	try {
+		const isDevice = stat.isCharacterDevice() || stat.isBlockDevice();
+		syscall.mountSetattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, {
+			set:
+				MOUNT_ATTR_NOSUID |
+				(isDevice ? 0 : MOUNT_ATTR_NODEV) |
+				(mount.noExec ? MOUNT_ATTR_NOEXEC : 0) |
+				(mount.readOnly ? MOUNT_ATTR_RDONLY : 0),
+			// What the host mounts below a read-only source later would come in writable.
+			...(mount.readOnly ? { propagation: MS_PRIVATE } : {}),
+		});
+		syscall.moveMount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+	} finally {
+		fs.closeSync(target);
+		fs.closeSync(tree);
+	}
+}
+
+function openSource(syscall: Syscall, mount: HostMount): number {
+	const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (mount.recursive ? AT_RECURSIVE : 0);
+	try {
+		return syscall.openTree(AT_FDCWD, mount.source, flags);
+	} catch (error) {
+		if (!isErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EACCES")) throw error;
+		return fail("volume-source-missing", `${mount.name}: ${mount.source} does not exist on the host`, {
+			hint: "make it first, or choose another source",
+			cause: error,
+		});
+	}
+}

@@ -1,0 +1,203 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { APPC_VERSION } from "../../lib/version.ts";
+import { createLinuxSyscall } from "../../lib/syscall/linux.ts";
+import { unmountBelow } from "../../lib/mountinfo.ts";
+
+/*
+ * The least that a stage1 needs of a stage0: a pod directory made by hand, overlays, the lock, and the entry point
+ * called. For tests of a stage1 by itself; any backend's image can be given.
+ */
+
+export interface MiniApp {
+	readonly name: string;
+	/** Directory with the image's root file system. */
+	readonly rootfs: string;
+	/** Members of the `app` section beside user and group, which are root by default. */
+	readonly app: Record<string, unknown>;
+	/** Members of the runtime app, such as mounts. */
+	readonly runtime?: Record<string, unknown>;
+	readonly annotations?: readonly { name: string; value: string }[];
+}
+
+export interface MiniPod {
+	readonly uuid: string;
+	readonly directory: string;
+}
+
+export interface MiniStage0 {
+	/** The unpacked stage1 image, which stands for the tree store. */
+	readonly stage1: string;
+	prepare(apps: readonly MiniApp[], manifest?: Record<string, unknown>, options?: PrepareOptions): MiniPod;
+	/** Starts the entry point `run` and gives the process, which becomes the pod's supervisor. */
+	start(pod: MiniPod, args?: readonly string[], options?: StartOptions): ChildProcess;
+	/** Starts a pod and waits for its end. */
+	run(pod: MiniPod, args?: readonly string[], options?: StartOptions): Promise<MiniResult>;
+	/** Calls another entry point. */
+	call(pod: MiniPod, entrypoint: "gc" | "stop", args?: readonly string[]): MiniResult;
+	enter(pod: MiniPod, app: string, command: readonly string[], input?: string): MiniResult;
+	/** PID 1 of a pod that was started, when it is there. */
+	containerPid(pod: MiniPod): Promise<number>;
+	/** Collects a pod and removes its directory. */
+	remove(pod: MiniPod): void;
+}
+
+export interface PrepareOptions {
+	/** First id of a user namespace on the host. */
+	readonly shift?: number;
+}
+
+export interface StartOptions {
+	/** The executable instead of the module. */
+	readonly script?: boolean;
+	readonly stdin?: "null" | "pipe";
+	readonly environment?: Record<string, string>;
+}
+
+export interface MiniResult {
+	readonly status: number | null;
+	readonly stdout: string;
+	readonly stderr: string;
+}
+
+/** `image` is the stage1 ACI; everything is kept below `directory`. */
+export function createMiniStage0(directory: string, image: string): MiniStage0 {
+	const tree = path.join(directory, "stage1");
+	fs.mkdirSync(tree, { recursive: true });
+	check(spawnSync("tar", ["-xf", image, "-C", tree]));
+	const stage1 = path.join(tree, "rootfs");
+	const syscall = createLinuxSyscall();
+
+	const start = (pod: MiniPod, args: readonly string[] = [], options: StartOptions = {}): ChildProcess => {
+		const argv = [...(args.some((arg) => arg.startsWith("--net")) ? [] : ["--net=none"]), ...args, pod.uuid];
+		return spawn("sh", ["-c", START, "sh", pod.directory, stage1, options.script ? "script" : "module", ...argv], {
+			stdio: [options.stdin === "pipe" ? "pipe" : "ignore", "pipe", "pipe"],
+			env: { ...process.env, ...options.environment },
+		});
+	};
+	const call = (pod: MiniPod, entrypoint: "gc" | "stop", args: readonly string[] = []): MiniResult => {
+		const argv = [path.join(stage1, "rkt", entrypoint), ...args, pod.uuid];
+		return spawnSync("node", argv, { cwd: pod.directory, encoding: "utf8" });
+	};
+	const containerPid = async (pod: MiniPod): Promise<number> => {
+		const { readContainerPid, isSupervisorReady } = await import("../../stage1/pod-record.ts");
+		for (let attempt = 0; attempt < 500; attempt += 1) {
+			const pid = readContainerPid(pod.directory);
+			if (pid !== undefined && isSupervisorReady(pod.directory)) return pid;
+			await new Promise((resolve) => setTimeout(resolve, 20));
+		}
+		throw new Error(`pod ${pod.uuid} does not start`);
+	};
+	return {
+		stage1,
+		prepare: (apps, manifest = {}, options = {}) => preparePod(path.join(directory, "pods"), apps, manifest, options),
+		start,
+		call,
+		containerPid,
+		run: (pod, args, options) => collect(start(pod, args, options)),
+		enter: (pod, app, command, input = "") => {
+			const record = spawnSync("cat", [path.join(pod.directory, "ppid")], { encoding: "utf8" }).stdout.trim();
+			const children = fs.readFileSync(`/proc/${record}/task/${record}/children`, "utf8").trim();
+			const argv = [path.join(stage1, "rkt/enter"), `--pid=${children}`, `--appname=${app}`, "--", ...command];
+			return spawnSync("node", argv, { cwd: pod.directory, encoding: "utf8", input });
+		},
+		remove: (pod) => {
+			check(call(pod, "gc"));
+			unmountBelow(syscall, pod.directory);
+			fs.rmSync(pod.directory, { recursive: true, force: true });
+		},
+	};
+}
+
+/** $1 pod, $2 stage1 tree, $3 module or script, then the arguments. Mounts as stage0 does, in the caller's namespace. */
+const START = `set -e
+pod=$1 tree=$2 how=$3; shift 3
+s1=$pod/stage1/rootfs
+mount -t overlay overlay -o "lowerdir=$tree,upperdir=$pod/overlay/tree/upper,workdir=$pod/overlay/tree/work" "$s1"
+for app in $(ls "$pod/appsinfo"); do
+	mkdir -p "$s1/opt/stage2/$app/rootfs"
+	lower=$(cat "$pod/appsinfo/$app/lower")
+	mount -t overlay overlay -o "lowerdir=$lower,upperdir=$pod/overlay/$app/upper,workdir=$pod/overlay/$app/work" "$s1/opt/stage2/$app/rootfs"
+done
+cd "$pod"
+exec 9<"$pod"; flock -n 9
+export RKT_LOCK_FD=9
+if [ "$how" = script ]; then exec "$s1/rkt/run" "$@"; fi
+exec node -e '
+const [module, ...argv] = process.argv.slice(1);
+require(module).main("run", argv, { podDirectory: process.cwd(), environment: process.env }).catch((error) => {
+	console.error("stage1: " + (error.name === "RktError" ? error.message : error.stack));
+	process.exitCode = 254;
+})' "$tree/rkt/stage1.cjs" "$@"`;
+
+function preparePod(
+	pods: string,
+	apps: readonly MiniApp[],
+	manifest: Record<string, unknown>,
+	options: PrepareOptions,
+): MiniPod {
+	const uuid = randomUUID();
+	const directory = path.join(pods, uuid);
+	const make = (name: string): void => {
+		fs.mkdirSync(path.join(directory, name), { recursive: true });
+	};
+	const shift = options.shift ?? 0;
+	const write = (name: string, text: string): void => fs.writeFileSync(path.join(directory, name), text);
+	for (const name of ["stage1/rootfs", "appsinfo", "overlay/tree/upper", "overlay/tree/work"]) make(name);
+	write("pod-created", "");
+	write("overlay-prepared", "");
+	write("stage1TreeStoreID", "tree");
+	fs.chownSync(path.join(directory, "overlay/tree/upper"), shift, shift);
+	for (const app of apps) {
+		make(`appsinfo/${app.name}`);
+		for (const kind of ["upper", "work"]) make(`overlay/${app.name}/${kind}`);
+		fs.chownSync(path.join(directory, `overlay/${app.name}/upper`), shift, shift);
+		write(`appsinfo/${app.name}/manifest`, JSON.stringify(imageManifest(app)));
+		write(`appsinfo/${app.name}/lower`, app.rootfs);
+	}
+	write("pod", JSON.stringify(podManifest(apps, manifest)));
+	return { uuid, directory };
+}
+
+function imageManifest(app: MiniApp): unknown {
+	return {
+		acKind: "ImageManifest",
+		acVersion: APPC_VERSION,
+		name: `example.com/${app.name}`,
+		labels: [],
+		app: { exec: [], user: "0", group: "0", ...app.app },
+		annotations: app.annotations ?? [],
+	};
+}
+
+function podManifest(apps: readonly MiniApp[], manifest: Record<string, unknown>): unknown {
+	return {
+		acKind: "PodManifest",
+		acVersion: APPC_VERSION,
+		apps: apps.map((app) => ({
+			name: app.name,
+			image: { id: `sha512-${"0".repeat(128)}`, name: `example.com/${app.name}` },
+			...app.runtime,
+		})),
+		...manifest,
+	};
+}
+
+function collect(child: ChildProcess): Promise<MiniResult> {
+	const output = { stdout: "", stderr: "" };
+	child.stdout?.on("data", (chunk) => {
+		output.stdout += chunk;
+	});
+	child.stderr?.on("data", (chunk) => {
+		output.stderr += chunk;
+	});
+	return new Promise((resolve) => {
+		child.on("close", (status) => resolve({ status, ...output }));
+	});
+}
+
+function check(result: { status: number | null; stderr?: unknown }): void {
+	if (result.status !== 0) throw new Error(`command failed: ${String(result.stderr)}`);
+}
