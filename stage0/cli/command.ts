@@ -51,7 +51,7 @@ export interface CommandSpec {
 	readonly needsRoot: boolean;
 	readonly hidden: boolean;
 	/** What completion offers for its arguments. */
-	readonly completes: "pods" | "images" | "files" | "commands" | "nothing";
+	readonly completes: "pods" | "images" | "files" | "commands" | "shells" | "nothing";
 	/** Loads the handler: nothing of a command is loaded before it is chosen. */
 	readonly load: () => Promise<Handler>;
 }

@@ -23,10 +23,13 @@ export const OTHER_COMMANDS: readonly CommandSpec[] = [
 		name: "completion",
 		summary: "Output shell completion code for the specified shell",
 		usage: "SHELL",
-		description: `The only SHELL is bash. To have it in this shell:
+		description: `SHELL is bash, zsh or fish. To have it in this shell:
 
-    source <(rkt completion bash)`,
+    source <(rkt completion bash)
+    source <(rkt completion zsh)
+    rkt completion fish | source`,
 		arguments: [1, 1],
+		completes: "shells",
 		load: async () => (await import("../commands/completion.ts")).printCompletion,
 	}),
 	defineCommand({
