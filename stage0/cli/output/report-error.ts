@@ -1,4 +1,4 @@
-import { RktError } from "../../../lib/errors.ts";
+import type { RktError } from "../../../lib/errors.ts";
 import { writeStderr } from "../../../lib/log.ts";
 
 /**
@@ -17,7 +17,12 @@ export function reportError(prefix: string, error: unknown, debug: boolean): voi
 }
 
 function isExpected(error: unknown): error is Error {
-	return error instanceof RktError || isSystemError(error);
+	return isRktError(error) || isSystemError(error);
+}
+
+/** By its members: the module of a stage1 image throws errors of its own copy of the class. */
+function isRktError(error: unknown): error is RktError {
+	return error instanceof Error && error.name === "RktError" && "code" in error;
 }
 
 /** Failed system calls carry an errno name; Node's own complaints (`ERR_…`) are bugs. */
@@ -36,7 +41,7 @@ function errorLine(error: Error): string {
 
 function errorTree(prefix: string, error: Error): string {
 	const lines = causeChain(error).map((part, depth) => {
-		const code = part instanceof RktError ? ` [${part.code}]` : "";
+		const code = isRktError(part) ? ` [${part.code}]` : "";
 		return `${"  ".repeat(depth)}└─${part.message}${code}\n`;
 	});
 	return `${prefix}: \n${lines.join("")}`;
@@ -54,7 +59,7 @@ function causeChain(error: Error): Error[] {
 
 function innermostHint(error: Error): string | undefined {
 	for (const part of causeChain(error)) {
-		if (part instanceof RktError && part.hint !== undefined) return part.hint;
+		if (isRktError(part) && part.hint !== undefined) return part.hint;
 	}
 	return undefined;
 }
