@@ -48,51 +48,63 @@ export function addLoopbackGuards(
 ): void {
 	const mark = `-m comment --comment "${guardComment(uuid)}" -j DROP`;
 	const onLoopback = ports.filter((port) => port.hostIP?.startsWith("127."));
-	restore("raw", [
-		`-A PREROUTING -d 127.0.0.0/8 -i ${hostInterface} ${mark}`,
-		...onLoopback.map(
-			({ hostIP, protocol, hostPort }) =>
-				`-A PREROUTING -d ${hostIP} ! -i lo -p ${protocol} --dport ${hostPort} ${mark}`,
-		),
-	]);
-}
-
-/** Nothing there is no error. */
-export function removeLoopbackGuards(firewall: Firewall, uuid: string): void {
-	const own = firewall.raw.filter((line) => line.includes(`"${guardComment(uuid)}"`));
-	restore("raw", own.map(toDeletion));
+	const refused = onLoopback.map(
+		({ hostIP, protocol, hostPort }) => `-d ${hostIP} ! -i lo -p ${protocol} --dport ${hostPort}`,
+	);
+	const matches = [`-d 127.0.0.0/8 -i ${hostInterface}`, ...refused];
+	restore({ raw: matches.map((match) => `-A PREROUTING ${match} ${mark}`), nat: [] });
 }
 
 export function hasSharedChains(firewall: Firewall): boolean {
-	return firewall.nat.some((line) => line.startsWith(`:${DNAT_CHAIN} `));
-}
-
-/** Removes the shared chains of portmap when no forwarding is left in them. */
-export function removeSharedChains(firewall: Firewall): void {
-	if (firewall.nat.some((line) => line.startsWith(`-A ${DNAT_CHAIN} `))) return;
-	const jumps = firewall.nat.filter((line) => {
-		const [, chain = "", target] = /^-A (\S+) .*-j (\S+)/.exec(line) ?? [];
-		return SHARED_CHAINS.includes(target ?? "") && !SHARED_CHAINS.includes(chain);
-	});
-	const chains = SHARED_CHAINS.filter((chain) => firewall.nat.some((line) => line.startsWith(`:${chain} `)));
-	restore("nat", [...jumps.map(toDeletion), ...chains.flatMap((chain) => [`-F ${chain}`, `-X ${chain}`])]);
+	return hasChain(firewall, DNAT_CHAIN);
 }
 
 /**
- * Removes the rules of a pod that its plugins could not remove, because its namespace was gone before them.
- * Plugins put the container's id into the comment of each rule.
+ * Removes every rule and chain of a pod from both tables at once: the guards, and what plugins made, who put the
+ * container's id into the comment of each rule. Plugins find nothing left to do then; alone they need a
+ * transaction of some 20 ms for each rule, and leave rules behind when the namespace was gone before them.
+ * With `sharedChains` those go too unless somebody still uses them. True when there were forwarding rules.
+ * Errors: `firewall-failed`.
  */
-export function sweepRules(firewall: Firewall, uuid: string): void {
+export function removePodRules(firewall: Firewall, uuid: string, sharedChains: boolean): boolean {
+	const guards = firewall.raw.filter((line) => line.includes(`"${guardComment(uuid)}"`));
 	const own = firewall.nat.filter((line) => line.includes(`id: \\"${uuid}\\"`));
-	const chains = [...new Set(own.flatMap((line) => / -j (CNI-[0-9a-zA-Z-]+)/.exec(line)?.[1] ?? []))].filter(
-		(chain) => !SHARED_CHAINS.includes(chain) && firewall.nat.some((line) => line.startsWith(`:${chain} `)),
-	);
-	const outside = own.filter((line) => !chains.some((chain) => line.startsWith(`-A ${chain} `)));
-	restore("nat", [
-		...outside.map(toDeletion),
-		...chains.map((chain) => `-F ${chain}`),
-		...chains.map((chain) => `-X ${chain}`),
-	]);
+	const chains = ownChains(firewall, own);
+	const jumps = own.filter((line) => !chains.some((chain) => line.startsWith(`-A ${chain} `)));
+	const shared = sharedChains ? unusedSharedChains(firewall, chains, own) : [];
+	const nat = [...jumps, ...jumpsTo(firewall, shared)].map(toDeletion);
+	const all = [...chains, ...shared];
+	restore({
+		raw: guards.map(toDeletion),
+		nat: [...nat, ...all.map((chain) => `-F ${chain}`), ...all.map((chain) => `-X ${chain}`)],
+	});
+	return own.some((line) => line.startsWith(`-A ${DNAT_CHAIN} `));
+}
+
+/** The chains of one pod: rules with its id stand there or lead there. */
+function ownChains(firewall: Firewall, own: readonly string[]): string[] {
+	const named = own.flatMap((line) => line.match(/(?<=^-A | -j )CNI-[0-9a-zA-Z-]+/g) ?? []);
+	return [...new Set(named)].filter((chain) => !SHARED_CHAINS.includes(chain) && hasChain(firewall, chain));
+}
+
+/** None while another pod or runtime has a rule in them, or a chain that leads there. */
+function unusedSharedChains(firewall: Firewall, chains: readonly string[], own: readonly string[]): string[] {
+	const foreign = firewall.nat.some((line) => {
+		const chain = /^-A (CNI-HOSTPORT-DNAT|CNI-DN-\S+) /.exec(line)?.[1];
+		return chain !== undefined && !own.includes(line) && (chain === DNAT_CHAIN || !chains.includes(chain));
+	});
+	return foreign ? [] : SHARED_CHAINS.filter((chain) => hasChain(firewall, chain));
+}
+
+function jumpsTo(firewall: Firewall, chains: readonly string[]): string[] {
+	return firewall.nat.filter((line) => {
+		const [, chain = "", target = ""] = /^-A (\S+) .*-j (\S+)/.exec(line) ?? [];
+		return chains.includes(target) && !SHARED_CHAINS.includes(chain) && !chain.startsWith("CNI-DN-");
+	});
+}
+
+function hasChain(firewall: Firewall, chain: string): boolean {
+	return firewall.nat.some((line) => line.startsWith(`:${chain} `));
 }
 
 /** What portmap, ours or another runtime's, has set up; the container id is in the jump to its chain. */
@@ -116,7 +128,7 @@ export function forwardingRules(firewall: Firewall): ForwardingRule[] {
 /** The pods whose guards name this interface. */
 export function guardsOfInterface(firewall: Firewall, hostInterface: string): string[] {
 	return firewall.raw.flatMap((line) => {
-		const [, name, uuid] = /^-A PREROUTING .*-i (\S+) .*--comment "rkt (\S+)"/.exec(line) ?? [];
+		const [, name, uuid] = /^-A PREROUTING .*(?<!! )-i (\S+) .*--comment "rkt (\S+)"/.exec(line) ?? [];
 		return name === hostInterface && uuid !== undefined ? [uuid] : [];
 	});
 }
@@ -129,10 +141,12 @@ function toDeletion(rule: string): string {
 	return rule.replace(/^-A /, "-D ");
 }
 
-/** One transaction: all of the lines or none. */
-function restore(table: string, lines: readonly string[]): void {
-	if (lines.length === 0) return;
-	run("iptables-restore", ["--noflush", "-w", "5"], `*${table}\n${lines.join("\n")}\nCOMMIT\n`);
+/** One transaction for each table: all of its lines or none. */
+function restore(edits: Firewall): void {
+	const tables = (["nat", "raw"] as const).filter((table) => edits[table].length > 0);
+	if (tables.length === 0) return;
+	const input = tables.map((table) => `*${table}\n${edits[table].join("\n")}\nCOMMIT\n`).join("");
+	run("iptables-restore", ["--noflush", "-w", "5"], input);
 }
 
 function run(program: string, args: readonly string[], input = ""): string {

@@ -7,8 +7,7 @@ import {
 	guardsOfInterface,
 	hasSharedChains,
 	readFirewall,
-	removeLoopbackGuards,
-	removeSharedChains,
+	removePodRules,
 } from "./firewall.ts";
 import {
 	type ForwardingPod,
@@ -74,12 +73,12 @@ export function removeForwarding(context: NetworkContext, lockFd: number): void 
 function undoForwarding(context: NetworkContext, lockFd: number): void {
 	const record = readForwardingRecord(context.podDirectory);
 	if (record === undefined) return;
-	callPortmap(context, "DEL", record, { namespace: "", lockFd });
 	const firewall = readFirewall();
 	const shared = guardsOfInterface(firewall, record.hostInterface).some((uuid) => uuid !== context.uuid);
 	if (!shared) writeRouteLocalnet(record.hostInterface, record.routeLocalnet);
-	removeLoopbackGuards(firewall, context.uuid);
-	if (record.ownsSharedChains) removeSharedChains(firewall);
+	// Without rules in iptables portmap was killed before it was done, or keeps them elsewhere.
+	const removed = removePodRules(firewall, context.uuid, record.ownsSharedChains);
+	if (!removed) callPortmap(context, "DEL", record, { namespace: "", lockFd });
 	removeForwardingRecord(context.podDirectory);
 }
 

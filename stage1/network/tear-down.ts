@@ -1,13 +1,13 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { messageOf, RktError } from "../../lib/errors.ts";
+import { isErrno, messageOf, RktError } from "../../lib/errors.ts";
 import { lstatIfExists, readTextIfExists } from "../../lib/files.ts";
 import { type Lock, lockPath } from "../../lib/lock.ts";
 import { netDirectory } from "../pod-paths.ts";
 import { type NetInfo, readNetInfo } from "../pod-record.ts";
 import { detach } from "./attachment.ts";
-import { type Network, parseNetwork } from "./config.ts";
-import { readFirewall, sweepRules } from "./firewall.ts";
+import { isMasqueraded, type Network, parseNetwork } from "./config.ts";
+import { readFirewall, removePodRules } from "./firewall.ts";
 import { namespaceExists, recordedNamespace, removeNamespace } from "./namespace.ts";
 import { removeForwarding } from "./port-forwarding.ts";
 import type { NetworkContext } from "./types.ts";
@@ -46,15 +46,15 @@ export function undoNetwork(context: NetworkContext, lockFd: number | undefined)
 	const infos = readNetInfo(context.podDirectory);
 	const networks = new Map(infos.map((info) => [info, readConfigCopy(context, info)]));
 	attempt(problems, () => removeForwarding(context, lockFd));
+	const masqueraded = [...networks.values()].some((network) => network && isMasqueraded(network));
+	const swept = masqueraded && sweepRules(context, problems);
 	const recorded = recordedNamespace(context.podDirectory);
 	const namespace = recorded && namespaceExists(recorded) ? recorded : "";
 	for (const info of [...infos].reverse()) {
 		const network = networks.get(info);
-		if (network) problems.push(...leaveNetwork(context, info, network, namespace, lockFd));
-	}
-	const joined = [...networks.values()].some((network) => network !== undefined);
-	if (joined && (namespace === "" || problems.length > 0)) {
-		attempt(problems, () => sweepRules(readFirewall(), context.uuid));
+		if (network === undefined) continue;
+		const rest = swept ? withoutMasquerade(network) : network;
+		problems.push(...leaveNetwork(context, info, rest, namespace, lockFd));
 	}
 	attempt(problems, () => removeNamespace(context.syscall, context.podDirectory));
 	removeIfEmpty(netDirectory(context.podDirectory));
@@ -64,6 +64,25 @@ export function undoNetwork(context: NetworkContext, lockFd: number | undefined)
 /** The result of ADD, beside the copied configuration, for DEL. */
 export function resultPath(configCopy: string): string {
 	return `${configCopy}.result`;
+}
+
+/** False when iptables is not there: then no plugin has used it. */
+function sweepRules(context: NetworkContext, problems: unknown[]): boolean {
+	try {
+		removePodRules(readFirewall(), context.uuid, false);
+		return true;
+	} catch (error) {
+		if (!isErrno(error, "program-missing")) problems.push(error);
+		return false;
+	}
+}
+
+/** For DEL after the rules are gone: plugins take their absence for a failure. */
+function withoutMasquerade(network: Network): Network {
+	const plugins = network.plugins.map((config) =>
+		config.ipMasq === true && config.ipMasqBackend !== "nftables" ? { ...config, ipMasq: false } : config,
+	);
+	return { ...network, plugins };
 }
 
 /** The copy goes when DEL has succeeded: what still has one is tried again the next time. */
