@@ -174,10 +174,11 @@ export function traces(): string[] {
 	const leases = fs
 		.readdirSync("/var/lib/cni", { recursive: true, encoding: "utf8" })
 		.filter((name) => /\/[0-9.]+$/.test(name));
-	const mounts = fs
-		.readFileSync("/proc/self/mountinfo", "utf8")
-		.split("\n")
-		.filter((line) => line.includes("netns"))
+	// Mounts of the machine below the private host's own are not ours.
+	const mountLines = fs.readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+	const visible = mountLines.findLast((line) => line.split(" ")[4] === "/run/netns")?.split(" ")[0];
+	const mounts = mountLines
+		.filter((line) => line.split(" ")[1] === visible)
 		.map((line) => `mount ${line.split(" ")[4]}`);
 	const localnet = ["lo", "ext0", "cni0"].flatMap((name) => {
 		const file = `/proc/sys/net/ipv4/conf/${name}/route_localnet`;
