@@ -3,7 +3,13 @@ import * as path from "node:path";
 import { gzipSync } from "node:zlib";
 import t, { type Test } from "tap";
 import { pack } from "tar-stream";
-import { BUSYBOX, type BusyboxHost, createBusyboxHost, firstUuid } from "../support/busybox-host.ts";
+import {
+	BUSYBOX,
+	type BusyboxHost,
+	createBusyboxHost,
+	firstUuid,
+	outputLines,
+} from "../support/busybox-host.ts";
 import { newTraces, readMachineTraces } from "../support/machine-traces.ts";
 import { busyboxFiles, imageManifest, makeAci } from "../support/make-aci.ts";
 import { enterPrivateHost } from "../support/private-host.ts";
@@ -38,8 +44,8 @@ const BAD_MANIFESTS: Readonly<Record<string, string>> = {
 	"an unknown isolator": JSON.stringify(
 		imageManifest("x", { app: { isolators: [{ name: "os/linux/magic", value: {} }] } }),
 	),
-	"a relative mount point": JSON.stringify(
-		imageManifest("x", { app: { mountPoints: [{ name: "a", path: "a/b" }] } }),
+	"a mount point without a path": JSON.stringify(
+		imageManifest("x", { app: { mountPoints: [{ name: "a" }] } }),
 	),
 	"two thousand levels": `{"a":${"[".repeat(2000)}${"]".repeat(2000)}}`,
 };
@@ -159,9 +165,10 @@ t.test("bad input", async (t) => {
 		});
 		await makeAci(file, { manifest, files: busyboxFiles() });
 		const result = await host.rkt(["--insecure-options=image", "run", "--net=none", file]);
-		t.match(result.stdout.replaceAll("\r", ""), `arg:[${evil}]`);
-		t.match(result.stdout.replaceAll("\r", ""), `env:[${evil.replaceAll("\n", " ")}]`);
-		t.notMatch(result.stdout, /^\/evil$/m);
+		const output = outputLines(result).join("\n");
+		t.ok(output.includes(`arg:[${evil}]`), output);
+		t.ok(output.includes(`env:[${evil.replaceAll("\n", " ")}]`), output);
+		t.notMatch(output, /^\/evil$/m);
 	});
 
 	t.test("a dependency cycle is an error, not a loop", async (t) => {
@@ -215,7 +222,7 @@ async function refuses(t: Test, host: BusyboxHost, file: string, what: string): 
 	const before = (await host.rkt(["image", "list", "--full", "--no-legend"])).stdout;
 	const result = await host.rkt(["--insecure-options=image", "fetch", file], { timeoutMs: 60_000 });
 	t.equal(result.status, 254, what);
-	t.match(result.stderr, /^fetch: .+/, what);
+	t.match(result.stderr, /^fetch: .+/m, what);
 	t.notMatch(result.stderr, /\n\s+at .*\(/, `${what}: no stack`);
 	const after = (await host.rkt(["image", "list", "--full", "--no-legend"])).stdout;
 	t.equal(after, before, `${what}: the store is as before`);

@@ -54,7 +54,7 @@ t.test("after many pods nothing of them is left", async (t) => {
 		uuids.push(firstUuid(prepared.stdout));
 		await host.rkt(["stop", "--force", uuid]);
 		const gc = await host.rkt(["gc", "--grace-period=0s", "--expire-prepared=0s"]);
-		t.equal(gc.status, 0, gc.stderr);
+		t.equal(gc.status, 0, { stderr: gc.stderr });
 		await host.rkt(["gc", "--grace-period=0s"]);
 	});
 

@@ -2,6 +2,8 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import t, { type Test } from "tap";
 import { BUSYBOX, type BusyboxHost, createBusyboxHost } from "../support/busybox-host.ts";
+import { createCertificates } from "../support/certificates.ts";
+import { fileRoute, startImageServer } from "../support/image-server.ts";
 import { newTraces, readMachineTraces } from "../support/machine-traces.ts";
 import { enterPrivateHost } from "../support/private-host.ts";
 import { readSourceFiles } from "../support/source-files.ts";
@@ -20,6 +22,8 @@ const COLLECT = ["gc", "--grace-period=0s", "--expire-prepared=0s"];
 t.test("SIGKILL at every step that changes state", async (t) => {
 	const host = await createBusyboxHost("crash");
 	t.teardown(() => host.remove());
+	const server = await serveImage(host);
+	t.teardown(() => server.close());
 	await host.shell("true");
 	await host.rkt(COLLECT);
 	const before = readMachineTraces(host.dataDirectory, []);
@@ -27,7 +31,7 @@ t.test("SIGKILL at every step that changes state", async (t) => {
 
 	for (const point of CRASH_POINTS) {
 		t.test(point, async (t) => {
-			const killed = await crashEverything(host, point);
+			const killed = await crashEverything(host, server, point);
 			t.not(killed.length, 0, "some command passes this point");
 			await understandsAndClears(t, host, killed.join(", "));
 			t.strictSame(newTraces(before, readMachineTraces(host.dataDirectory, [])), []);
@@ -52,9 +56,24 @@ t.test("SIGKILL at any moment of rkt run, stage1 included", async (t) => {
 	t.strictSame(newTraces(before, readMachineTraces(host.dataDirectory, [])), []);
 });
 
+interface Served {
+	readonly url: string;
+	readonly authorityFile: string;
+	close(): Promise<void>;
+}
+
+/** The image over HTTPS, since downloading has crash points of its own. */
+async function serveImage(host: BusyboxHost): Promise<Served> {
+	const certificates = await createCertificates(path.join(host.directory, "tls"), ["127.0.0.1"]);
+	const server = await startImageServer(certificates);
+	server.route("/busybox.aci", fileRoute(path.join(host.directory, "example.com-busybox.aci")));
+	const url = `https://127.0.0.1:${server.port}/busybox.aci`;
+	return { url, authorityFile: certificates.authorityFile, close: server.close };
+}
+
 /** Runs each kind of command so that it dies at the point; gives those that did. */
-async function crashEverything(host: BusyboxHost, point: string): Promise<string[]> {
-	const environment = { RKT_CRASH_AT: point };
+async function crashEverything(host: BusyboxHost, server: Served, point: string): Promise<string[]> {
+	const environment = { RKT_CRASH_AT: point, NODE_EXTRA_CA_CERTS: server.authorityFile };
 	const killed: string[] = [];
 	const crash = async (...words: string[]): Promise<void> => {
 		const result = await host.rkt(words, { testBuild: true, environment });
@@ -66,6 +85,7 @@ async function crashEverything(host: BusyboxHost, point: string): Promise<string
 	await host.rkt(["run-prepared", "--net=none", ended]);
 
 	await crash("--insecure-options=image", "fetch", image);
+	await crash("--insecure-options=image", "fetch", server.url);
 	await crash("prepare", "--quiet", BUSYBOX);
 	await crash("run", "--net=none", BUSYBOX);
 	await crash("run-prepared", "--net=none", prepared);

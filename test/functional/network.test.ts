@@ -29,7 +29,7 @@ t.test("networks of a pod", async (t) => {
 			const result = await host.shell("ip -o -4 addr show eth0; ip route; cat /etc/resolv.conf /etc/hosts", {
 				pod: flags,
 			});
-			t.equal(result.status, 0, result.stderr);
+			t.equal(result.status, 0, { stderr: result.stderr });
 			t.match(result.stdout, /172\.16\.28\.\d+/);
 			t.match(result.stdout, /default via 172\.16\.28\.1/);
 			t.match(result.stdout, /nameserver 10\.9\.8\.7/);

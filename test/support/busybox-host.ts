@@ -51,9 +51,10 @@ export async function createBusyboxHost(name: string): Promise<BusyboxHost> {
 	return { ...host, imageId, shell, shellWords, addImage };
 }
 
-/** The lines of an app's output; a console may end them with a carriage return. */
+/** The lines that apps printed, without the time and process that the journal puts in front. */
 export function outputLines(result: RktResult): string[] {
-	return result.stdout.split(/\r*\n/).filter((line) => line !== "");
+	const lines = result.stdout.split(/\r*\n/).filter((line) => line !== "");
+	return lines.map((line) => line.replace(/^\[ *\d+\.\d+\] [\w-]+\[\d+\]: /, ""));
 }
 
 /** The first pod whose UUID a program printed. */

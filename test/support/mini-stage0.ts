@@ -2,9 +2,9 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { APPC_VERSION } from "../../lib/version.ts";
-import { createLinuxSyscall } from "../../lib/syscall/linux.ts";
 import { unmountBelow } from "../../lib/mountinfo.ts";
+import { createLinuxSyscall } from "../../lib/syscall/linux.ts";
+import { APPC_VERSION } from "../../lib/version.ts";
 
 /*
  * The least that a stage1 needs of a stage0: a pod directory made by hand, overlays, the lock, and the entry point
@@ -72,10 +72,14 @@ export function createMiniStage0(directory: string, image: string): MiniStage0 {
 
 	const start = (pod: MiniPod, args: readonly string[] = [], options: StartOptions = {}): ChildProcess => {
 		const argv = [...(args.some((arg) => arg.startsWith("--net")) ? [] : ["--net=none"]), ...args, pod.uuid];
-		return spawn("sh", ["-c", START, "sh", pod.directory, stage1, options.script ? "script" : "module", ...argv], {
-			stdio: [options.stdin === "pipe" ? "pipe" : "ignore", "pipe", "pipe"],
-			env: { ...process.env, ...options.environment },
-		});
+		return spawn(
+			"sh",
+			["-c", START, "sh", pod.directory, stage1, options.script ? "script" : "module", ...argv],
+			{
+				stdio: [options.stdin === "pipe" ? "pipe" : "ignore", "pipe", "pipe"],
+				env: { ...process.env, ...options.environment },
+			},
+		);
 	};
 	const call = (pod: MiniPod, entrypoint: "gc" | "stop", args: readonly string[] = []): MiniResult => {
 		const argv = [path.join(stage1, "rkt", entrypoint), ...args, pod.uuid];
@@ -92,7 +96,8 @@ export function createMiniStage0(directory: string, image: string): MiniStage0 {
 	};
 	return {
 		stage1,
-		prepare: (apps, manifest = {}, options = {}) => preparePod(path.join(directory, "pods"), apps, manifest, options),
+		prepare: (apps, manifest = {}, options = {}) =>
+			preparePod(path.join(directory, "pods"), apps, manifest, options),
 		start,
 		call,
 		containerPid,
@@ -100,7 +105,13 @@ export function createMiniStage0(directory: string, image: string): MiniStage0 {
 		enter: (pod, app, command, input = "") => {
 			const record = spawnSync("cat", [path.join(pod.directory, "ppid")], { encoding: "utf8" }).stdout.trim();
 			const children = fs.readFileSync(`/proc/${record}/task/${record}/children`, "utf8").trim();
-			const argv = [path.join(stage1, "rkt/enter"), `--pid=${children}`, `--appname=${app}`, "--", ...command];
+			const argv = [
+				path.join(stage1, "rkt/enter"),
+				`--pid=${children}`,
+				`--appname=${app}`,
+				"--",
+				...command,
+			];
 			return spawnSync("node", argv, { cwd: pod.directory, encoding: "utf8", input });
 		},
 		remove: (pod) => {
