@@ -57,7 +57,8 @@ export function undoNetwork(context: NetworkContext, lockFd: number | undefined)
 		problems.push(...leaveNetwork(context, info, rest, namespace, lockFd));
 	}
 	attempt(problems, () => removeNamespace(context.syscall, context.podDirectory));
-	removeIfEmpty(netDirectory(context.podDirectory));
+	// The directory stands for work that is left, and the lock on it is needed for that.
+	if (problems.length === 0) removeIfEmpty(netDirectory(context.podDirectory));
 	return problems;
 }
 

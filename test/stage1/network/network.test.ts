@@ -87,6 +87,9 @@ t.test("the default network: addresses, masquerading, records", async (t) => {
 	t.match(second.networks[0], { netName: "default-restricted", ifName: "eth0", mask: "255.255.0.0" });
 	t.match(second.networks[1], { netName: "default", ifName: "eth1" });
 	t.not(second.networks[1]?.ip, info?.ip);
+	const link = / dev (\S+)/.exec(command("ip", "-o", "route", "get", info?.ip ?? ""))?.[1];
+	const acceptRa = fs.readFileSync(`/proc/sys/net/ipv6/conf/${link}/accept_ra`, "utf8").trim();
+	t.equal(acceptRa, "0", "no pod can become the host's IPv6 router (CVE-2020-10749)");
 	const server = await serve(first.namespace, "tcp", 80, "one");
 	t.equal(await ask(second.namespace, "tcp", info?.ip ?? "", 80), `one ${second.networks[1]?.ip}`);
 	t.equal(await ask(undefined, "tcp", info?.ip ?? "", 80), "one 172.16.28.1");
@@ -439,6 +442,26 @@ t.test("the second network fails: the first is left again", async (t) => {
 	});
 	t.strictSame(traces(), before);
 	fs.rmSync(path.join(host.netDirectory, "zz-fails.conf"));
+});
+
+t.test("what could not be released is tried again", async (t) => {
+	const before = traces();
+	const plugin = `#!/bin/sh\n[ -e ${host.directory}/broken ] && exit 1\nexec /usr/lib/cni/ptp\n`;
+	host.configure("fragile", plugin, 0o755);
+	host.configure("fragile.conf", { name: "fragile", type: "fragile", ipMasq: true, ipam: IPAM });
+	const pod = host.makePod();
+	pod.setUp("fragile,default", [tcp(8080, 80)]);
+	fs.writeFileSync(path.join(host.directory, "broken"), "");
+	t.throws(() => pod.tearDown(), {
+		code: "network-teardown-failed",
+		message: /plugin fragile DEL: exit status 1/,
+	});
+	const left = traces().filter((line) => !before.includes(line));
+	t.match(left, [/^networks\/fragile\/10\.77\.5\./], "only the lease is left");
+	t.equal(left.length, 1);
+	fs.rmSync(path.join(host.directory, "broken"));
+	release(t, pod, before);
+	for (const name of ["fragile", "fragile.conf"]) fs.rmSync(path.join(host.netDirectory, name));
 });
 
 t.test("after a reboot only leases are left, and they are released", async (t) => {
