@@ -26,26 +26,31 @@ const SYS_mount_setattr = 442;
 
 type NativeFunction = (...args: unknown[]) => number;
 
-/** The real kernel, through libc and koffi. Loading costs about 4 ms: import it where it is used. */
+/** The real kernel, through libc and koffi, which are loaded by the first call: that costs about 4 ms. */
 export function createLinuxSyscall(): Syscall {
-	const koffi = loadKoffi();
-	const libc = koffi.load("libc.so.6");
+	let loaded: { readonly koffi: typeof Koffi; readonly libc: ReturnType<(typeof Koffi)["load"]> } | undefined;
 	const cache = new Map<string, NativeFunction>();
 
+	const load = (): NonNullable<typeof loaded> => {
+		if (loaded) return loaded;
+		const koffi = loadKoffi();
+		loaded = { koffi, libc: koffi.load("libc.so.6") };
+		return loaded;
+	};
 	const native = (prototype: string): NativeFunction => {
 		const known = cache.get(prototype);
 		if (known) return known;
-		const made = libc.func(prototype) as unknown as NativeFunction;
+		const made = load().libc.func(prototype) as unknown as NativeFunction;
 		cache.set(prototype, made);
 		return made;
 	};
 	const errnoName = (value: number): string => {
-		const names = koffi.os.errno as Record<string, number>;
+		const names = load().koffi.os.errno as Record<string, number>;
 		return Object.keys(names).find((name) => names[name] === value) ?? `errno ${value}`;
 	};
 	const check = (result: number, syscall: string, detail: string): number => {
 		if (result >= 0) return result;
-		const errno = koffi.errno();
+		const errno = load().koffi.errno();
 		throw new SyscallError(syscall, errnoName(errno), errno, detail);
 	};
 
