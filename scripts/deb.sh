@@ -14,6 +14,7 @@ package=$output/rkt_${version}_$architecture.deb
 export SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-$(stat -c %Y CHANGELOG.md)}"
 
 stage=$(mktemp -d)
+chmod 755 "$stage"
 trap 'rm -rf "$stage"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
@@ -54,7 +55,7 @@ write_copyright() {
 	printf 'rkt\n\n'
 	cat LICENSE
 	for directory in $(npm ls --omit=dev --all --parseable 2>/dev/null | tail -n +2 | sort -u); do
-		for license in "$directory"/LICEN[CS]E*; do
+		for license in "$directory"/LICEN[CS]E* "$directory"/licen[cs]e*; do
 			[ -f "$license" ] || continue
 			printf '\n\n%s\n\n' "Contains ${directory##*node_modules/}:"
 			cat "$license"
@@ -64,11 +65,12 @@ write_copyright() {
 	stage1_packages
 }
 
+# dpkg knows some files by their path below /lib, which is a link to /usr/lib.
 stage1_packages() {
-	tar -tf dist/stage1-nspawn.aci | sed -n 's|^rootfs\(/usr/lib/.*/\?\(lib\|ld-\|systemd\)[^/]*\)$|\1|p' |
+	tar -tf dist/stage1-nspawn.aci | sed -n 's|^rootfs\(/usr/lib.*[^/]\)$|\1|p' | grep -E '\.so|/systemd/systemd[a-z-]*$' |
 		while read -r file; do
-			[ ! -f "$file" ] || dpkg-query -S "*${file#/usr}" 2>/dev/null | head -n 1 | cut -d : -f 1
-		done | sort -u | xargs dpkg-query -W
+			dpkg-query -S "$file" "${file#/usr}" 2>/dev/null | cut -d : -f 1
+		done | sort -u | xargs dpkg-query -W -f '${Package} ${Version}\n'
 }
 
 write_control() {
@@ -86,6 +88,6 @@ install_manual
 install_documentation
 write_control
 find "$stage" -newermt "@$SOURCE_DATE_EPOCH" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +
-dpkg-deb --root-owner-group -Zxz -z3 --build "$stage" "$package.new" >/dev/null
+dpkg-deb --root-owner-group -Zzstd -z9 --build "$stage" "$package.new" >/dev/null
 mv -f "$package.new" "$package"
 echo "deb: $package"
