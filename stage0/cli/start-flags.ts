@@ -1,11 +1,11 @@
 import { fail } from "../../lib/errors.ts";
 import type { IpcMode } from "../../stage1/arguments.ts";
+import { checkHostname } from "../../stage1/network/names.ts";
 import { formatNetList, type NetList, parseNetList } from "../../stage1/network/net-list.ts";
 import type { CommandContext } from "./command.ts";
 import type { ParsedOptions } from "./parsed-options.ts";
 import { conflict } from "./prepare-flags.ts";
-import { isHostName, type NameResolution, readNameResolution } from "./values/dns.ts";
-import { invalidValue } from "./values/scalars.ts";
+import { type NameResolution, readNameResolution } from "./values/dns.ts";
 
 /** Everything that starting a pod is told, checked before anything is made. */
 export interface StartFlags {
@@ -17,7 +17,10 @@ export interface StartFlags {
 	readonly ipc: IpcMode | undefined;
 }
 
-/** Errors: `net-list-invalid`, `network-not-found`, `flag-value-invalid`, `flags-conflict`, `metadata-service-missing`. */
+/**
+ * Errors: `net-list-invalid`, `network-not-found`, `dns-invalid`, `hosts-entry-invalid`,
+ * `hostname-invalid`, `flags-conflict`, `metadata-service-missing`.
+ */
 export async function readStartFlags(context: CommandContext, options: ParsedOptions): Promise<StartFlags> {
 	const net = readNet(options);
 	if (net.kind === "networks") {
@@ -28,7 +31,7 @@ export async function readStartFlags(context: CommandContext, options: ParsedOpt
 	return {
 		net: formatNetList(net),
 		resolution: readNameResolution(options),
-		hostname: readHostname(options.text("hostname")),
+		hostname: checkHostname(options.text("hostname")),
 		interactive: options.on("interactive"),
 		ipc: readIpc(options.text("ipc")),
 	};
@@ -58,12 +61,6 @@ function checkMetadata(options: ParsedOptions, net: NetList): void {
 	fail("metadata-service-missing", "there is no metadata service to register the pod with", {
 		hint: "leave --mds-register away",
 	});
-}
-
-function readHostname(value: string): string | undefined {
-	if (value === "") return undefined;
-	if (isHostName(value) && value.length <= 64) return value;
-	return invalidValue("hostname", value, "expected a host name of at most 64 letters, digits, - and .");
 }
 
 function readIpc(value: string): IpcMode | undefined {

@@ -14,6 +14,7 @@ import { appNameOfImage } from "../../appc/types/ac-name.ts";
 import { checkRunnable } from "../../appc/types/labels.ts";
 import { fail } from "../../lib/errors.ts";
 import { APPC_VERSION } from "../../lib/version.ts";
+import { matchPorts } from "../../stage1/network/ports.ts";
 import { appCapabilities } from "../../stage1/security/capabilities.ts";
 import type { AppOverrides } from "./app-overrides.ts";
 
@@ -41,13 +42,16 @@ const MUTABLE_ANNOTATION = "coreos.com/rkt/stage1/mutable";
 /**
  * The manifest of a pod that is started from images. What apps get without asking, such as volumes for mount
  * points, is left to stage1. Errors: `image-without-app`, `image-not-runnable`, `app-name-repeated`,
- * `volume-repeated`, `mount-dangling`, `port-unknown`, `capability-unknown`, `isolators-conflict`, `manifest-invalid`.
+ * `volume-repeated`, `mount-dangling`, `port-not-found`, `port-ambiguous`, `port-invalid`, `port-in-use`, `capability-unknown`, `isolators-conflict`, `manifest-invalid`.
  */
 export function buildPodManifest(parts: PodParts): PodManifest {
 	const apps = parts.apps.map((source) => buildRuntimeApp(source, parts.caller));
 	checkNames(apps);
 	checkMounts(apps, parts.volumes);
-	checkPorts(apps, parts.ports);
+	matchPorts(
+		parts.ports,
+		apps.map(({ name, app }) => ({ name, ports: app?.ports ?? [] })),
+	);
 	for (const app of apps) appCapabilities(readIsolators(app.app?.isolators ?? []).capabilities);
 	const manifest = {
 		acVersion: APPC_VERSION,
@@ -143,15 +147,5 @@ function checkMounts(apps: readonly RuntimeApp[], volumes: readonly Volume[]): v
 				hint: `declare it: --volume=${mount.volume},kind=host,source=PATH`,
 			},
 		);
-	}
-}
-
-function checkPorts(apps: readonly RuntimeApp[], ports: readonly ExposedPort[]): void {
-	const known = apps.flatMap((app) => app.app?.ports.map((port) => port.name) ?? []);
-	for (const port of ports) {
-		if (known.includes(port.name)) continue;
-		fail("port-unknown", `no image of the pod has a port named ${JSON.stringify(port.name)}`, {
-			hint: known.length > 0 ? `the images have: ${known.join(", ")}` : "the images have no ports",
-		});
 	}
 }

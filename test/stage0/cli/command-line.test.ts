@@ -325,7 +325,10 @@ t.test("name resolution", async (t) => {
 		["--hosts-entry=x=a"],
 		["--hosts-entry=host", "--hosts-entry=10.0.0.1=a"],
 	];
-	for (const words of bad) await t.rejects(read(...words), { code: "flag-value-invalid" }, words.join(" "));
+	for (const words of bad) {
+		const code = words[0]?.startsWith("--hosts") ? "hosts-entry-invalid" : "dns-invalid";
+		await t.rejects(read(...words), { code }, words.join(" "));
+	}
 });
 
 t.test("environment", async (t) => {
