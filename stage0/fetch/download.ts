@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import { crashPoint } from "../../lib/crash-point.ts";
 import { fail, isErrno, RktError } from "../../lib/errors.ts";
 import { readTextIfExists } from "../../lib/files.ts";
 import type { Headers } from "./authorization.ts";
@@ -140,6 +141,7 @@ async function receive(
 		for await (const chunk of response.body as AsyncIterable<Buffer>) {
 			writeAt(slot, chunk, size);
 			size += chunk.length;
+			crashPoint("fetch-downloading");
 			progress.update(size);
 		}
 	} catch (error) {

@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import { crashPoint } from "../../lib/crash-point.ts";
 import { fail, isErrno } from "../../lib/errors.ts";
 import type { Verification } from "../keystore/gpgv-status.ts";
 import type { RemoteRecord } from "../store/remote-record.ts";
@@ -127,6 +128,7 @@ async function verifyAndImport(
 ): Promise<string> {
 	const { store, keystore, insecure } = options;
 	const { expectation, url } = image;
+	crashPoint("fetch-downloaded");
 	const verification = signature && (await verify(image, options, slot, signature));
 	if (verification) logVerification(options, verification);
 	const record = await store.importAci(slot.file, {
@@ -140,6 +142,7 @@ async function verifyAndImport(
 			if (verification && !expectation.name) keystore.checkTrusted(verification, manifest.name, url);
 		},
 	});
+	crashPoint("fetch-imported");
 	store.putRemote({
 		url,
 		signatureUrl: image.signatureUrl,

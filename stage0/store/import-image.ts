@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import type { Readable } from "node:stream";
 import { type ReadAci, readAci } from "../../appc/aci/read.ts";
 import type { ImageManifest } from "../../appc/schema/image-manifest.ts";
+import { crashPoint } from "../../lib/crash-point.ts";
 import { fail, isErrno } from "../../lib/errors.ts";
 import { renameDurable, writeFileAtomic } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
@@ -52,8 +53,10 @@ export async function importImage(
 	try {
 		const writer = createBlobWriter(layout.temporaryDirectory, syscall);
 		try {
+			crashPoint("import-begin");
 			const aci = await readInto(writer, stream, options);
 			await writer.finish();
+			crashPoint("import-read");
 			return await withLock(syscall, layout.imageLock(aci.imageId), () =>
 				publish(layout, writer, aci, options),
 			);
@@ -101,7 +104,9 @@ function publish(layout: StoreLayout, writer: BlobWriter, aci: ReadAci, options:
 	createFanOut(layout.blob(key));
 	createFanOut(layout.manifest(key));
 	renameDurable(writer.file, layout.blob(key));
+	crashPoint("import-blob");
 	writeFileAtomic(layout.manifest(key), aci.manifestText, 0o660);
+	crashPoint("import-manifest");
 	const { name, labels, dependencies } = aci.manifest;
 	const record: ImageRecord = {
 		key,
@@ -123,5 +128,6 @@ function publish(layout: StoreLayout, writer: BlobWriter, aci: ReadAci, options:
 		manifestHash: createHash("sha256").update(aci.manifestText).digest("hex"),
 	};
 	writeRecord(layout, record);
+	crashPoint("import-record");
 	return record;
 }

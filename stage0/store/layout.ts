@@ -55,7 +55,7 @@ export function createLayout(layout: StoreLayout): void {
 	const shared = ["", "blob/sha512", "imageManifest/sha512", "imagelocks", "tmp", "remote", "imageinfo"];
 	try {
 		if (!fs.existsSync(layout.dataDirectory)) {
-			fs.mkdirSync(path.dirname(layout.dataDirectory), { recursive: true });
+			createParents(layout.dataDirectory);
 			createDirectory(layout.dataDirectory, 0o2750);
 		}
 		for (const name of shared) createDirectories(layout.directory, name, SHARED_MODE);
@@ -63,6 +63,14 @@ export function createLayout(layout: StoreLayout): void {
 	} catch (error) {
 		throw unusable(error, layout.dataDirectory);
 	}
+}
+
+/** Not with Node's `recursive`, which never returns below a directory like /proc. */
+function createParents(directory: string): void {
+	const parent = path.dirname(directory);
+	if (fs.existsSync(parent)) return;
+	createParents(parent);
+	fs.mkdirSync(parent, { mode: 0o755 });
 }
 
 /** The directory that a blob or manifest lies in. */
@@ -109,7 +117,7 @@ export function unusable(error: unknown, dataDirectory: string): unknown {
 				cause: error,
 			});
 		}
-		if (isErrno(error, "EACCES", "EPERM", "EROFS", "ENOTDIR")) {
+		if (isErrno(error, "EACCES", "EPERM", "EROFS", "ENOTDIR", "ENOENT")) {
 			fail(
 				"data-directory-unusable",
 				`cannot write to the data directory ${dataDirectory}: ${messageOf(error)}`,

@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { crashPoint } from "../../lib/crash-point.ts";
 import { fail, isErrno } from "../../lib/errors.ts";
 import { fsyncPath, listDirectory, lstatIfExists } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
@@ -29,9 +30,12 @@ export function removeImage(layout: StoreLayout, syscall: Syscall, key: string):
 
 function removeFiles(layout: StoreLayout, key: string): void {
 	removeRemotesOf(layout, key);
+	crashPoint("remove-remotes");
 	fs.rmSync(layout.info(key), { force: true });
 	fsyncPath(layout.infoDirectory);
+	crashPoint("remove-record");
 	fs.rmSync(layout.manifest(key), { force: true });
+	crashPoint("remove-manifest");
 	fs.rmSync(layout.blob(key), { force: true });
 }
 

@@ -77,7 +77,7 @@ function missingTar(cause: Error): RktError {
 }
 
 function notWritten(directory: string, complaint: string): RktError {
-	if (/No space left|quota exceeded/i.test(complaint)) {
+	if (/No space left|quota exceeded|Wrote only/i.test(complaint)) {
 		return new RktError("disk-full", `no space left for the root file system ${directory}`, {
 			hint: "make room on its file system, for example with rkt image gc, or choose another with --dir",
 		});

@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { crashPoint } from "../../lib/crash-point.ts";
 import { listDirectory } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { type ImageRecord, touchRecord } from "./image-record.ts";
@@ -97,6 +98,7 @@ function removeTree(layout: StoreLayout, syscall: Syscall, treeId: string): void
 export function emptyTree(layout: StoreLayout, treeId: string): void {
 	const directory = layout.tree(treeId);
 	fs.rmSync(path.join(directory, "rendered"), { force: true });
+	crashPoint("tree-unmarked");
 	fs.rmSync(directory, { recursive: true, force: true });
 }
 

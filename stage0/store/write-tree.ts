@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { crashPoint } from "../../lib/crash-point.ts";
 import { isErrno } from "../../lib/errors.ts";
 import { fsyncPath } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
@@ -38,21 +39,27 @@ async function writeLocked(layout: StoreLayout, syscall: Syscall, request: TreeR
 	const directory = layout.tree(tree.treeId);
 	if (!rebuild && fs.existsSync(path.join(directory, "rendered"))) return;
 	emptyTree(layout, tree.treeId);
-	fs.mkdirSync(directory, { mode: 0o700 });
+	fs.mkdirSync(directory);
+	// Without the set-group-ID bit of its parent, which directories of the image would inherit.
+	fs.chmodSync(directory, 0o700);
+	crashPoint("tree-begin");
 	try {
 		await renderTree(layout, flatImages(layout, record), directory);
 	} catch (error) {
 		emptyTree(layout, tree.treeId);
 		throw error;
 	}
+	crashPoint("tree-written");
 	const { hash, size } = digestTree(directory, syscall);
 	const files = { manifest: readManifest(layout, record.key), hash, image: record.key, size: String(size) };
 	for (const [name, text] of Object.entries(files))
 		fs.writeFileSync(path.join(directory, name), text, { mode: 0o600 });
 	flush(directory, syscall);
+	crashPoint("tree-flushed");
 	fs.writeFileSync(path.join(directory, "rendered"), "", { mode: 0o600 });
 	fsyncPath(directory);
 	fsyncPath(layout.treeDirectory);
+	crashPoint("tree-rendered");
 	await recordSize(layout, syscall, record.key, size);
 }
 
