@@ -23,10 +23,10 @@ export interface PodView {
 	/** When it was marked as garbage. */
 	readonly marked: Date | undefined;
 	readonly networks: readonly NetInfo[];
-	/** The process that stage1 recorded. */
-	readonly pid: number | undefined;
-	/** By app, for those that have ended. */
-	readonly exitStatuses: ReadonlyMap<string, number>;
+	/** The process that stage1 recorded. Read when it is asked for, as a list of many pods needs none. */
+	readonly readPid: () => number | undefined;
+	/** By app, for those that have ended. Read when it is asked for. */
+	readonly readExitStatuses: () => ReadonlyMap<string, number>;
 	/** What could not be read. */
 	readonly problems: readonly unknown[];
 }
@@ -53,8 +53,8 @@ export function viewPod(pod: ObservedPod): PodView {
 		started: readStartTime(directory),
 		marked: state.includes("garbage") ? fs.lstatSync(directory, { throwIfNoEntry: false })?.ctime : undefined,
 		networks: hasRun ? attempt([], () => readNetInfo(directory)) : [],
-		pid: hasRun ? readRecordedProcess(directory)?.pid : undefined,
-		exitStatuses: hasRun ? attempt(new Map(), () => readExitStatuses(directory, apps)) : new Map(),
+		readPid: () => (hasRun ? readRecordedProcess(directory)?.pid : undefined),
+		readExitStatuses: () => (hasRun ? readExitStatuses(directory, apps) : new Map()),
 		problems,
 	};
 }
@@ -64,12 +64,13 @@ const NS_PER_MS = 1_000_000;
 /** The pod as `list --format=json` and `status --format=json` print it; empty members are left out. */
 export function toPodJson(view: PodView): Record<string, unknown> {
 	const { pod, manifest } = view;
+	const statuses = view.readExitStatuses();
 	return withoutEmpty({
 		name: pod.uuid,
 		state: pod.state,
 		networks: view.networks,
 		app_names: manifest?.apps.map((app) => app.name),
-		apps: manifest?.apps.map((app) => toAppJson(view, manifest, app)),
+		apps: manifest?.apps.map((app) => toAppJson(view, manifest, app, statuses.get(app.name))),
 		created_at: seconds(view.created),
 		started_at: seconds(view.started),
 		user_annotations: manifest?.userAnnotations,
@@ -77,14 +78,19 @@ export function toPodJson(view: PodView): Record<string, unknown> {
 	});
 }
 
-function toAppJson(view: PodView, manifest: LoosePodManifest, app: LooseApp): Record<string, unknown> {
+function toAppJson(
+	view: PodView,
+	manifest: LoosePodManifest,
+	app: LooseApp,
+	exitCode: number | undefined,
+): Record<string, unknown> {
 	return withoutEmpty({
 		name: app.name,
-		state: appState(view.pod.state, view.exitStatuses.has(app.name)),
+		state: appState(view.pod.state, exitCode !== undefined),
 		created_at: nanoseconds(view.created),
 		started_at: nanoseconds(view.started),
 		finished_at: nanoseconds(view.marked),
-		exit_code: view.exitStatuses.get(app.name),
+		exit_code: exitCode,
 		image_id: app.imageId,
 		mounts: app.mounts.map((mount) => toMountJson(view.pod.directory, manifest, mount)),
 		user_annotations: app.userAnnotations,

@@ -80,13 +80,14 @@ const EXITED = ["exited", "exited garbage"];
 
 function statusText(view: PodView): string {
 	const { state } = view.pod;
-	const statuses = state === "running" ? [] : [...view.exitStatuses];
+	const pid = view.readPid();
+	const statuses = state === "running" ? [] : [...view.readExitStatuses()];
 	const lines = [
 		`state=${state}`,
 		...(view.created ? [`created=${fullTime(view.created)}`] : []),
 		...(view.started ? [`started=${fullTime(view.started)}`] : []),
 		...(WITH_NETWORKS.includes(state) ? [`networks=${formatNetworks(view.networks)}`] : []),
-		...(view.pid === undefined ? [] : [`pid=${view.pid}`]),
+		...(pid === undefined ? [] : [`pid=${pid}`]),
 		`exited=${EXITED.includes(state)}`,
 		...statuses.map(([app, status]) => `app-${app}=${status}`),
 	];
