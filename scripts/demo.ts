@@ -15,7 +15,7 @@ import { enterPrivateHost } from "../test/support/private-host.ts";
 import { createSigningKey, type SigningKey } from "../test/support/signing-key.ts";
 import { createTestHost, type TestHost } from "../test/support/test-host.ts";
 import { getKey, putKey, waitForVersion } from "./demo/etcd-client.ts";
-import { fetchEtcdPackage, makeEtcdAci } from "./demo/etcd-package.ts";
+import { makeEtcdAci, unpackEtcdPackage } from "./demo/etcd-package.ts";
 import { createNarrator } from "./demo/narrator.ts";
 import { type Publication, publish } from "./demo/publish.ts";
 
@@ -56,7 +56,7 @@ async function main(): Promise<void> {
 
 async function prepareStage(host: TestHost, cleanUp: (() => Promise<void>)[]): Promise<Stage> {
 	tell.step("An image of etcd, made from Debian's package etcd-server");
-	const etcd = await fetchEtcdPackage(path.join(distDirectory(), "demo"), host.directory);
+	const etcd = await unpackEtcdPackage(path.join(distDirectory(), "demo"), host.directory);
 	const architecture = process.arch === "arm64" ? "aarch64" : "amd64";
 	const file = path.join(host.directory, `etcd-${etcd.version}-linux-${architecture}.aci`);
 	const imageId = await makeEtcdAci(file, IMAGE, etcd);

@@ -84,8 +84,22 @@ install_node_modules() {
 	cp package-lock.json node_modules/.rkt-package-lock.json
 }
 
+# The demo makes its image from this package; unpacking instead of installing it starts no etcd here.
+download_etcd() {
+	for archive in dist/demo/etcd-server_*.deb; do
+		[ ! -f "$archive" ] || return 0
+	done
+	echo "setup: downloading the Debian package etcd-server into dist/demo (8 MB); it is not installed"
+	mkdir -p dist/demo
+	{ cd dist/demo && apt -o APT::Sandbox::User=root download etcd-server; } || {
+		apt update && apt -o APT::Sandbox::User=root download etcd-server
+	} || fail "apt-get could not download etcd-server" "its own message is above"
+	cd ../..
+}
+
 check_node
 [ "$(uname -s)" = Linux ] || fail "rkt runs on Linux only"
 missing=$(missing_packages)
 [ -z "$missing" ] || install_packages "$missing"
 install_node_modules
+[ "$purpose" != demo ] || download_etcd

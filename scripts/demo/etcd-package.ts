@@ -10,37 +10,17 @@ export interface EtcdPackage {
 	readonly root: string;
 }
 
-/** Downloads Debian's etcd-server once into `cache` and unpacks it; it is never installed, so no service starts. */
-export async function fetchEtcdPackage(cache: string, scratch: string): Promise<EtcdPackage> {
-	fs.mkdirSync(cache, { recursive: true });
-	const archive = findArchive(cache) ?? (await download(cache));
+/** Unpacks Debian's etcd-server, which scripts/setup.sh downloaded; it is never installed, so no service starts. */
+export async function unpackEtcdPackage(downloads: string, scratch: string): Promise<EtcdPackage> {
+	const name = fs.readdirSync(downloads).find((entry) => /^etcd-server_.*\.deb$/.test(entry));
+	if (name === undefined) throw new Error(`there is no etcd-server in ${downloads}: run it as npm run demo`);
+	const archive = path.join(downloads, name);
 	const root = path.join(scratch, "etcd-server");
 	await execa("dpkg-deb", ["--extract", archive, root]);
 	const { stdout } = await execa("dpkg-deb", ["--field", archive, "Version"]);
 	const upstream = /^(?:\d+:)?([0-9.]+)/.exec(stdout)?.[1];
 	if (upstream === undefined) throw new Error(`etcd-server has an odd version: ${stdout}`);
 	return { version: `v${upstream}`, root };
-}
-
-function findArchive(cache: string): string | undefined {
-	const name = fs.readdirSync(cache).find((entry) => /^etcd-server_.*\.deb$/.test(entry));
-	return name && path.join(cache, name);
-}
-
-async function download(cache: string): Promise<string> {
-	const get = () =>
-		execa("apt-get", ["-o", "APT::Sandbox::User=root", "download", "etcd-server"], {
-			cwd: cache,
-			reject: false,
-		});
-	let result = await get();
-	if (result.exitCode !== 0) {
-		await execa("apt-get", ["-qq", "-o", "DPkg::Lock::Timeout=900", "update"]);
-		result = await get();
-	}
-	const archive = findArchive(cache);
-	if (archive === undefined) throw new Error(`apt-get cannot download etcd-server:\n${result.stderr}`);
-	return archive;
 }
 
 /** An image of etcd with the libraries it is linked to, and nothing else. */

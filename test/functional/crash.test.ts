@@ -93,6 +93,10 @@ async function crashEverything(host: BusyboxHost, server: Served, point: string)
 	await crash(...COLLECT);
 	await crash("image", "gc", "--grace-period=0s");
 	await crash("image", "rm", host.imageId);
+	// Without the rendered tree, which goes when neither pod nor image needs it, it is rendered again.
+	for (const words of [COLLECT, COLLECT, ["image", "rm", host.imageId], ["image", "gc"]]) await host.rkt(words);
+	await crash("--insecure-options=image", "fetch", image);
+	await crash("prepare", "--quiet", BUSYBOX);
 	return killed;
 }
 
