@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { isatty } from "node:tty";
 import { isErrno } from "../lib/errors.ts";
 import { writeFileAtomic } from "../lib/files.ts";
 import { createLog, type Log } from "../lib/log.ts";
@@ -120,7 +121,8 @@ function become(program: string, context: RunContext): never {
 
 function chooseStreams(options: RunOptions): AppStreams {
 	if (!options.interactive) return "journal";
-	return process.stdin.isTTY && process.stdout.isTTY ? "terminal" : "keeper";
+	// Not process.stdin: touching that makes the descriptor non-blocking, which the pod would inherit.
+	return isatty(0) && isatty(1) ? "terminal" : "keeper";
 }
 
 function lockDescriptor({ environment }: RunContext): number | undefined {

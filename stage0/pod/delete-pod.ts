@@ -33,13 +33,18 @@ export async function deletePod(syscall: Syscall, pod: LockedPod, clean: CleanSt
 }
 
 /**
- * Takes back a pod whose making failed: nothing has run in it. A second failure is not reported: the pod is
- * left in a state that `rkt gc` clears.
+ * Takes back a pod whose making failed: nothing has run in it. `clean` is for a pod that stage1 has seen. A second
+ * failure is not reported: the pod is left in a state that `rkt gc` clears.
  */
-export async function discardPod(syscall: Syscall, dataDirectory: string, pod: LockedPod): Promise<void> {
+export async function discardPod(
+	syscall: Syscall,
+	dataDirectory: string,
+	pod: LockedPod,
+	clean: CleanStage1 = async () => {},
+): Promise<void> {
 	try {
 		const marked = toGarbage(dataDirectory, pod);
-		if (marked) await deletePod(syscall, marked, async () => {});
+		if (marked) await deletePod(syscall, marked, clean);
 	} catch {
 		pod.lock.release();
 	}

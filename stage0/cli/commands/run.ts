@@ -1,3 +1,4 @@
+import { createCleaner } from "../../handoff/clean-pod.ts";
 import { discardPod } from "../../pod/delete-pod.ts";
 import { toRun } from "../../pod/transitions.ts";
 import type { CommandContext, Handler, Invocation } from "../command.ts";
@@ -29,11 +30,14 @@ export const runImages: Handler = async (context, invocation) => {
 	const request = { syscall, dataDirectory, pod: running, appNames, flags: start };
 	try {
 		await mountForStart(request);
+		return await handOver(context, request);
 	} catch (error) {
-		await discardPod(syscall, dataDirectory, running);
+		const { globals, environment, log } = context;
+		const cleaning = { dataDirectory, localConfig: globals.localConfig, environment, log };
+		process.chdir("/");
+		await discardPod(syscall, dataDirectory, running, createCleaner(syscall, cleaning));
 		throw error;
 	}
-	return handOver(context, request);
 };
 
 /** What can be refused without the images is refused before anything is fetched. */
