@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import { crashPoint } from "../../lib/crash-point.ts";
 import { isErrno } from "../../lib/errors.ts";
-import { renameDurable } from "../../lib/files.ts";
+import { fsyncPath } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { podCreatedPath } from "../../stage1/pod-paths.ts";
 import { type PodPlace, podPlace, stateDirectory } from "./pod-directories.ts";
@@ -40,24 +40,30 @@ export function createPod(syscall: Syscall, dataDirectory: string): LockedPod {
 	}
 }
 
-/** `prepare` to `prepared`; the pod is unlocked only after that. */
+/** `prepare` to `prepared`; the pod is unlocked only after that, and survives a loss of power. */
 export function toPrepared(dataDirectory: string, pod: LockedPod): PodPlace {
 	const prepared = movePod(dataDirectory, pod, "prepared");
+	fsyncPath(stateDirectory(dataDirectory, "prepared"));
 	crashPoint("prepared");
 	prepared.lock.release();
 	return prepared;
 }
 
-/** `prepare` or `prepared` to `run`; the lock stays held. */
+/**
+ * `prepare` or `prepared` to `run`; the lock stays held. Made durable, because after a loss of power only a pod
+ * that is found in `run` has its network cleaned up.
+ */
 export function toRun(dataDirectory: string, pod: LockedPod): LockedPod {
 	const running = movePod(dataDirectory, pod, "run");
+	fsyncPath(stateDirectory(dataDirectory, "run"));
 	crashPoint("run-begun");
 	return running;
 }
 
+/** Atomic. A move that a loss of power undoes is one that the next `rkt gc` does again, unless the caller syncs. */
 function movePod(dataDirectory: string, pod: LockedPod, where: PodDirectoryName): LockedPod {
 	const target = podPlace(dataDirectory, where, pod.uuid);
-	renameDurable(pod.directory, target.directory);
+	fs.renameSync(pod.directory, target.directory);
 	return { ...target, lock: pod.lock };
 }
 
