@@ -29,6 +29,7 @@ export async function enter(argv: string[], context: Stage1Context): Promise<num
 		`--target=${target}`,
 		`--spec=${spec}`,
 		`--filters=${filters}`,
+		`--bounding=${boundingSet(options.pid)}`,
 		`--build-root=${main === undefined ? 1 : 0}`,
 		...readHierarchies(target).map(({ own }) => `--cgroup=${path.join(own, "cgroup.procs")}`),
 		"--",
@@ -37,6 +38,12 @@ export async function enter(argv: string[], context: Stage1Context): Promise<num
 	const { createLinuxSyscall } = await import("../lib/syscall/linux.ts");
 	const terminal = { TERM: environment.TERM ?? "vt100" };
 	return createLinuxSyscall().execve(helper, arguments_, terminal, [spec, filters]);
+}
+
+/** In hexadecimal. */
+function boundingSet(pid: number): string {
+	const set = /^CapBnd:\s*([0-9a-f]+)$/m.exec(fs.readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
+	return set ?? fail("pod-not-running", `process ${pid} has no capability sets`);
 }
 
 /** App names hold no slash, so none leads out of the directory. */

@@ -4,6 +4,7 @@
  *   --spec=FD          the app's specification, from where no pod can write
  *   --filters=FD       directory of ready-made system call filters
  *   --cgroup=FILE      cgroup.procs of a cgroup to join; any number
+ *   --bounding=HEX     capabilities that no process of the pod exceeds
  *   --build-root=0|1   the target is PID 1: make the app's view of the file system first
  * Nothing of the pod is executed or trusted before the command is confined.
  */
@@ -35,6 +36,7 @@ struct options {
 	int spec;
 	int filters;
 	bool build_root;
+	uint64_t bounding;
 	int cgroups[CGROUPS];
 	size_t cgroup_count;
 };
@@ -86,6 +88,8 @@ static void read_option(struct options *options, const char *argument)
 		options->spec = atoi(value);
 	else if (option_value(argument, "--filters", &value))
 		options->filters = atoi(value);
+	else if (option_value(argument, "--bounding", &value))
+		options->bounding = strtoull(value, NULL, 16);
 	else if (option_value(argument, "--build-root", &value))
 		options->build_root = atoi(value) == 1;
 	else if (option_value(argument, "--cgroup", &value) && options->cgroup_count < CGROUPS) {
@@ -149,6 +153,27 @@ static char *find_command(const struct spec *spec, char *name)
 	return name;
 }
 
+/*
+ * The specification says what an app gives up; what its pod gave up before, PID 1 passed on to it, and has to be
+ * given up here too.
+ */
+static void confine_like_pod(struct spec *spec, const struct options *options)
+{
+	struct list filters = { 0 };
+
+	list_add(&filters, "baseline-arguments.bpf");
+	list_add(&filters, "baseline.bpf");
+	for (size_t i = 0; i < spec->filters.count; i++)
+		list_add(&filters, spec->filters.items[i]);
+	spec->filters = filters;
+	spec->bounding &= options->bounding;
+	spec->uid = 0;
+	spec->gid = 0;
+	spec->groups.count = 0;
+	spec->cwd = "/";
+	spec->pass_listen_fds = spec->pass_notify = false;
+}
+
 static void run_command(struct spec *spec, const struct options *options, char **command, int released)
 {
 	struct list argv = { 0 };
@@ -164,11 +189,7 @@ static void run_command(struct spec *spec, const struct options *options, char *
 		enter_app_root(spec);
 	else if (chdir("/") < 0)
 		die(1, "cannot change to the root of the app");
-	spec->uid = 0;
-	spec->gid = 0;
-	spec->groups.count = 0;
-	spec->cwd = "/";
-	spec->pass_listen_fds = spec->pass_notify = false;
+	confine_like_pod(spec, options);
 	for (char **word = command; *word; word++)
 		list_add(&argv, *word);
 	argv.items[0] = find_command(spec, command[0]);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <termios.h>
@@ -87,6 +88,8 @@ int main(int argc, char **argv)
 		take_stdio();
 	else if (spec.plain_console)
 		make_console_plain();
+	if (!isatty(0))
+		unsetenv("TERM");
 	enter_app_root(&spec);
 	confine_and_exec(&spec, filters, command);
 }

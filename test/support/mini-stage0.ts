@@ -5,6 +5,8 @@ import * as path from "node:path";
 import { unmountBelow } from "../../lib/mountinfo.ts";
 import { createLinuxSyscall } from "../../lib/syscall/linux.ts";
 import { APPC_VERSION } from "../../lib/version.ts";
+import { isSupervisorReady, readContainerPid } from "../../stage1/pod-record.ts";
+import { waitFor } from "./wait-for.ts";
 
 /*
  * The least that a stage1 needs of a stage0: a pod directory made by hand, overlays, the lock, and the entry point
@@ -31,14 +33,17 @@ export interface MiniStage0 {
 	/** The unpacked stage1 image, which stands for the tree store. */
 	readonly stage1: string;
 	prepare(apps: readonly MiniApp[], manifest?: Record<string, unknown>, options?: PrepareOptions): MiniPod;
+	/** The words of a command that starts a pod. */
+	startCommand(pod: MiniPod, args?: readonly string[], options?: StartOptions): string[];
 	/** Starts the entry point `run` and gives the process, which becomes the pod's supervisor. */
 	start(pod: MiniPod, args?: readonly string[], options?: StartOptions): ChildProcess;
-	/** Starts a pod and waits for its end. */
+	/** Starts a pod and waits for its end; a pod that hangs is killed after half a minute. */
 	run(pod: MiniPod, args?: readonly string[], options?: StartOptions): Promise<MiniResult>;
 	/** Calls another entry point. */
 	call(pod: MiniPod, entrypoint: "gc" | "stop", args?: readonly string[]): MiniResult;
-	enter(pod: MiniPod, app: string, command: readonly string[], input?: string): MiniResult;
-	/** PID 1 of a pod that was started, when it is there. */
+	/** Runs a command in an app of a running pod. */
+	enter(pod: MiniPod, app: string, command: readonly string[]): MiniResult;
+	/** PID 1 of a pod, once all its apps were started. */
 	containerPid(pod: MiniPod): Promise<number>;
 	/** Collects a pod and removes its directory. */
 	remove(pod: MiniPod): void;
@@ -52,7 +57,8 @@ export interface PrepareOptions {
 export interface StartOptions {
 	/** The executable instead of the module. */
 	readonly script?: boolean;
-	readonly stdin?: "null" | "pipe";
+	/** Text for standard input, which is a pipe then; else it is /dev/null. */
+	readonly input?: string;
 	readonly environment?: Record<string, string>;
 }
 
@@ -70,49 +76,41 @@ export function createMiniStage0(directory: string, image: string): MiniStage0 {
 	const stage1 = path.join(tree, "rootfs");
 	const syscall = createLinuxSyscall();
 
-	const start = (pod: MiniPod, args: readonly string[] = [], options: StartOptions = {}): ChildProcess => {
+	const startCommand = (pod: MiniPod, args: readonly string[] = [], options: StartOptions = {}): string[] => {
 		const argv = [...(args.some((arg) => arg.startsWith("--net")) ? [] : ["--net=none"]), ...args, pod.uuid];
-		return spawn(
-			"sh",
-			["-c", START, "sh", pod.directory, stage1, options.script ? "script" : "module", ...argv],
-			{
-				stdio: [options.stdin === "pipe" ? "pipe" : "ignore", "pipe", "pipe"],
-				env: { ...process.env, ...options.environment },
-			},
-		);
+		const words = [pod.directory, stage1, options.script ? "script" : "module", ...argv];
+		return ["sh", "-c", START, "sh", ...words];
+	};
+	const start = (pod: MiniPod, args: readonly string[] = [], options: StartOptions = {}): ChildProcess => {
+		const [program = "", ...words] = startCommand(pod, args, options);
+		const child = spawn(program, words, {
+			stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+			env: { ...process.env, ...options.environment },
+		});
+		child.stdin?.end(options.input);
+		return child;
 	};
 	const call = (pod: MiniPod, entrypoint: "gc" | "stop", args: readonly string[] = []): MiniResult => {
 		const argv = [path.join(stage1, "rkt", entrypoint), ...args, pod.uuid];
 		return spawnSync("node", argv, { cwd: pod.directory, encoding: "utf8" });
 	};
 	const containerPid = async (pod: MiniPod): Promise<number> => {
-		const { readContainerPid, isSupervisorReady } = await import("../../stage1/pod-record.ts");
-		for (let attempt = 0; attempt < 500; attempt += 1) {
-			const pid = readContainerPid(pod.directory);
-			if (pid !== undefined && isSupervisorReady(pod.directory)) return pid;
-			await new Promise((resolve) => setTimeout(resolve, 20));
-		}
-		throw new Error(`pod ${pod.uuid} does not start`);
+		await waitFor("the pod to be ready", () => isSupervisorReady(pod.directory));
+		return readContainerPid(pod.directory) as number;
 	};
 	return {
 		stage1,
 		prepare: (apps, manifest = {}, options = {}) =>
 			preparePod(path.join(directory, "pods"), apps, manifest, options),
 		start,
+		startCommand,
 		call,
 		containerPid,
 		run: (pod, args, options) => collect(start(pod, args, options)),
-		enter: (pod, app, command, input = "") => {
-			const record = spawnSync("cat", [path.join(pod.directory, "ppid")], { encoding: "utf8" }).stdout.trim();
-			const children = fs.readFileSync(`/proc/${record}/task/${record}/children`, "utf8").trim();
-			const argv = [
-				path.join(stage1, "rkt/enter"),
-				`--pid=${children}`,
-				`--appname=${app}`,
-				"--",
-				...command,
-			];
-			return spawnSync("node", argv, { cwd: pod.directory, encoding: "utf8", input });
+		enter: (pod, app, command) => {
+			const options = [`--pid=${readContainerPid(pod.directory) ?? 1}`, `--appname=${app}`];
+			const argv = [path.join(stage1, "rkt/enter"), ...options, "--", ...command];
+			return spawnSync("node", argv, { cwd: pod.directory, encoding: "utf8" });
 		},
 		remove: (pod) => {
 			check(call(pod, "gc"));
@@ -204,8 +202,12 @@ function collect(child: ChildProcess): Promise<MiniResult> {
 	child.stderr?.on("data", (chunk) => {
 		output.stderr += chunk;
 	});
+	const timer = setTimeout(() => child.kill("SIGTERM"), 30_000);
 	return new Promise((resolve) => {
-		child.on("close", (status) => resolve({ status, ...output }));
+		child.on("close", (status) => {
+			clearTimeout(timer);
+			resolve({ status, ...output });
+		});
 	});
 }
 
