@@ -35,6 +35,21 @@ export function writeFileAtomic(target: string, data: string | Uint8Array, mode 
 	fsyncPath(path.dirname(target));
 }
 
+/**
+ * Makes a directory and its missing parents. Node's own `recursive` never returns below a directory like /proc that
+ * takes no entries.
+ */
+export function makeDirectories(directory: string, mode: number): void {
+	if (fs.existsSync(directory)) return;
+	const parent = path.dirname(directory);
+	if (parent !== directory) makeDirectories(parent, mode);
+	try {
+		fs.mkdirSync(directory, { mode });
+	} catch (error) {
+		if (!isErrno(error, "EEXIST")) throw error;
+	}
+}
+
 /** rename(2) made durable: both parent directories are flushed. */
 export function renameDurable(from: string, to: string): void {
 	fs.renameSync(from, to);

@@ -3,7 +3,7 @@ import * as path from "node:path";
 import { Readable } from "node:stream";
 import { isACIdentifier } from "../../appc/types/ac-identifier.ts";
 import { fail, isErrno, messageOf } from "../../lib/errors.ts";
-import { writeFileAtomic } from "../../lib/files.ts";
+import { makeDirectories, writeFileAtomic } from "../../lib/files.ts";
 import { runGpgv } from "./gpgv.ts";
 import { judgeStatus, type StatusContext, type Verification } from "./gpgv-status.ts";
 import { armor, dearmor, keyFingerprints } from "./openpgp-packets.ts";
@@ -142,10 +142,10 @@ function addKey(local: string, key: NewKey): string {
 	const directory = keyDirectory(local, key.prefix);
 	const file = path.join(directory, fingerprint);
 	try {
-		makeDirectories(path.join(local, "trustedkeys"), directory);
+		makeKeyDirectory(path.join(local, "trustedkeys"), directory);
 		writeFileAtomic(file, armor(block, "PUBLIC KEY BLOCK"), 0o644);
 	} catch (error) {
-		if (!isErrno(error, "EACCES", "EPERM", "EROFS", "ENOTDIR", "ENOSPC")) throw error;
+		if (!isErrno(error, "EACCES", "EPERM", "EROFS", "ENOTDIR", "ENOENT", "ENOSPC")) throw error;
 		fail("keystore-unusable", `cannot write the key file ${file}: ${messageOf(error)}`, {
 			hint: "adding keys needs root or membership of the group rkt-admin",
 			cause: error,
@@ -162,8 +162,9 @@ export function checkPrefix(prefix: string): void {
 	});
 }
 
-function makeDirectories(top: string, directory: string): void {
-	fs.mkdirSync(path.dirname(top), { recursive: true, mode: 0o755 });
+/** Readable for everybody, whatever the umask is. */
+function makeKeyDirectory(top: string, directory: string): void {
+	makeDirectories(path.dirname(top), 0o755);
 	let current = top;
 	for (const component of ["", ...path.relative(top, directory).split("/")]) {
 		current = path.join(current, component);

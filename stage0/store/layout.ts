@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { fail, isErrno, messageOf } from "../../lib/errors.ts";
-import { readTextIfExists } from "../../lib/files.ts";
+import { makeDirectories, readTextIfExists } from "../../lib/files.ts";
 
 /** The directories of a store and the path of everything in it (image.md §9). */
 export interface StoreLayout {
@@ -55,7 +55,7 @@ export function createLayout(layout: StoreLayout): void {
 	const shared = ["", "blob/sha512", "imageManifest/sha512", "imagelocks", "tmp", "remote", "imageinfo"];
 	try {
 		if (!fs.existsSync(layout.dataDirectory)) {
-			createParents(layout.dataDirectory);
+			makeDirectories(path.dirname(layout.dataDirectory), 0o755);
 			createDirectory(layout.dataDirectory, 0o2750);
 		}
 		for (const name of shared) createDirectories(layout.directory, name, SHARED_MODE);
@@ -63,14 +63,6 @@ export function createLayout(layout: StoreLayout): void {
 	} catch (error) {
 		throw unusable(error, layout.dataDirectory);
 	}
-}
-
-/** Not with Node's `recursive`, which never returns below a directory like /proc. */
-function createParents(directory: string): void {
-	const parent = path.dirname(directory);
-	if (fs.existsSync(parent)) return;
-	createParents(parent);
-	fs.mkdirSync(parent, { mode: 0o755 });
 }
 
 /** The directory that a blob or manifest lies in. */

@@ -61,6 +61,17 @@ function blobOf(store: Store, key: string): string {
 	return path.join(store.directory, "blob", "sha512", key.slice(7, 9), key);
 }
 
+/** Milliseconds of the best of many runs, because the machine has other things to do. */
+async function fastest(action: () => Promise<unknown>): Promise<number> {
+	const times: number[] = [];
+	for (let run = 0; run < 50; run++) {
+		const started = performance.now();
+		await action();
+		times.push(performance.now() - started);
+	}
+	return Math.min(...times);
+}
+
 function rejects(t: Test, promise: Promise<unknown>, code: string, message?: RegExp) {
 	return t.rejects(promise, { code, ...(message && { message }) });
 }
@@ -310,9 +321,8 @@ t.test("trees", async (t) => {
 
 	await t.test("it is found again at once, and in the record", async (t) => {
 		const before = fs.statSync(path.join(store.directory, "tree", treeId, "rendered")).ino;
-		const started = performance.now();
 		t.strictSame(await store.ensureTree(key), { treeId, rootfs });
-		t.ok(performance.now() - started < 20, "warm");
+		t.ok((await fastest(() => store.ensureTree(key))) < 2, "in a millisecond or two");
 		t.equal(fs.statSync(path.join(store.directory, "tree", treeId, "rendered")).ino, before);
 		t.equal(store.treeSize(treeId), store.record(key)?.treeStoreSize);
 		t.equal(
@@ -423,9 +433,8 @@ t.test("dependencies supply files in the order of the specification", async (t) 
 		"shared",
 		"top-only",
 	]);
-	const started = performance.now();
 	t.equal((await store.ensureTree(top)).treeId, treeId);
-	t.ok(performance.now() - started < 20);
+	t.ok((await fastest(() => store.ensureTree(top))) < 5);
 	await add(store, "example.com/other", { version: "2.0.0", files: { "other-only": text("newer") } });
 	const again = await store.ensureTree(top);
 	t.not(again.treeId, treeId, "another dependency, another tree");
