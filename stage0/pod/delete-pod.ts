@@ -46,7 +46,7 @@ export async function discardPod(
 		const marked = toGarbage(dataDirectory, pod);
 		if (marked) await deletePod(syscall, marked, clean);
 	} catch {
-		pod.lock.release();
+		// The lock ends with this process at the latest.
 	}
 }
 

@@ -105,6 +105,19 @@ A key is trusted for images whose name begins with the prefix, or with --root fo
 		load: async () => (await import("../commands/image-export.ts")).exportImage,
 	}),
 	defineCommand({
+		name: "image extract",
+		summary: "Extract a stored image to a directory",
+		usage: "[flags] IMAGE DIRECTORY",
+		description: "Unpacks one image without its dependencies.",
+		options: [
+			flag("rootfs-only", "write only the root file system"),
+			flag("overwrite", "replace an existing directory"),
+		],
+		arguments: [2, 2],
+		completes: "images",
+		load: async () => (await import("../commands/image-extract.ts")).extractImage,
+	}),
+	defineCommand({
 		name: "image render",
 		summary: "Render a stored image to a directory with all its dependencies",
 		usage: "[flags] IMAGE DIRECTORY",

@@ -161,7 +161,7 @@ t.test("pods of a stage1 that only takes notes", async (t) => {
 		const app = [host.app];
 		const cases: readonly (readonly [words: string[], mention: RegExp])[] = [
 			[["--uuid-file-save=/does/not/exist/x", ...app], /\/does\/not\/exist\/x/],
-			[["--port=other:80", ...app], /no image of the pod has a port named "other"[\s\S]*web/],
+			[["--port=other:80", ...app], /"other"[\s\S]*web/],
 			[["--volume=v,kind=host,source=/does/not/exist", ...app], /does\/not\/exist/],
 			[["--volume=v,kind=empty", "--volume=v,kind=empty", ...app], /declared twice/],
 			[[...app, "--mount=volume=v,target=/v"], /dangling mount point "\/v"/],
