@@ -17,7 +17,7 @@ export function createNarrator(): Narrator {
 	const colours = process.stdout.isTTY === true;
 	const paint = (style: "bold" | "dim" | "green", text: string): string =>
 		colours ? styleText(style, text) : text;
-	const proved: string[] = [];
+	const proved = new Set<string>();
 	const started = performance.now();
 	let steps = 0;
 	return {
@@ -27,12 +27,13 @@ export function createNarrator(): Narrator {
 		},
 		command: (line) => console.log(`   ${paint("bold", `$ ${line}`)}`),
 		output: (text) => {
-			for (const line of text.trimEnd().split("\n")) console.log(`     ${paint("dim", line)}`);
+			for (const line of text.split("\n").filter((one) => one !== ""))
+				console.log(`     ${paint("dim", line)}`);
 		},
 		note: (text) => console.log(`   ${text}`),
 		prove: (fact, holds, detail) => {
 			if (!holds) throw new Error(`not so: ${fact}${detail === undefined ? "" : `\n${detail}`}`);
-			proved.push(fact);
+			proved.add(fact);
 			console.log(`   ${paint("green", "ok")} ${fact}`);
 		},
 		summary: () => {

@@ -28,7 +28,7 @@ export interface TestHost {
 	rkt(args: readonly string[], options?: RktOptions): Promise<RktResult>;
 	/** Starts rkt and gives the child, for commands that go on. */
 	start(args: readonly string[], options?: RktOptions): ResultPromise;
-	/** Collects every pod and removes the directories. */
+	/** Stops and collects every pod and removes the directories. */
 	remove(): Promise<void>;
 }
 
@@ -62,7 +62,14 @@ export function createTestHost(name: string): TestHost {
 		return { status, stdout: String(result.stdout ?? ""), stderr: String(result.stderr ?? "") };
 	};
 	const remove = async (): Promise<void> => {
+		const list = await rkt(["list", "--full", "--no-legend"]);
+		const running = list.stdout.split("\n").filter((line) => /\srunning\s/.test(line));
+		for (const uuid of running.map((line) => line.split(/\s/)[0] as string)) {
+			await rkt(["stop", "--force", uuid]);
+			await rkt(["status", "--wait=20s", uuid]);
+		}
 		await rkt(["gc", "--grace-period=0s", "--expire-prepared=0s"]);
+		await rkt(["gc", "--grace-period=0s"]);
 		fs.rmSync(directory, { recursive: true, force: true });
 	};
 	return { directory, dataDirectory, configDirectory, rkt, start, remove };
