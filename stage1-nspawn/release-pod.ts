@@ -3,6 +3,7 @@ import type { Syscall } from "../lib/syscall/syscall.ts";
 import { removeJournalDirectory } from "../stage1/journal.ts";
 import { tearDownNetwork } from "../stage1/network/tear-down.ts";
 import { removePodCgroups } from "./cgroups/remove-cgroups.ts";
+import { forgetMachine } from "./machined.ts";
 import { ownStage1Root } from "./own-files.ts";
 
 export interface ReleaseOptions {
@@ -14,7 +15,7 @@ export interface ReleaseOptions {
 }
 
 /**
- * Gives back what a pod holds outside of its directory: network, cgroups, journal. Each step is tried even when one
+ * Gives back what a pod holds outside of its directory: network, cgroups, journal, registration. Each step is tried even when one
  * before it failed; the first failure is thrown at the end. Nothing there is no error.
  */
 export function releasePod(options: ReleaseOptions): void {
@@ -24,6 +25,7 @@ export function releasePod(options: ReleaseOptions): void {
 	const steps = [
 		() => tearDownNetwork({ syscall, log, podDirectory, uuid, localConfig, stage1Rootfs }),
 		() => removePodCgroups(podDirectory, uuid),
+		() => forgetMachine(uuid),
 		() => removeJournalDirectory(uuid),
 	];
 	for (const step of steps) {

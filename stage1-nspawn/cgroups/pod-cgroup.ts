@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { isErrno } from "../../lib/errors.ts";
-import { readTextIfExists, writeFileAtomic } from "../../lib/files.ts";
+import { readTextIfExists, replaceFile } from "../../lib/files.ts";
 import { machineName, subcgroupPath } from "../../stage1/pod-paths.ts";
 import { type Hierarchy, readHierarchies } from "./hierarchies.ts";
 
@@ -18,28 +18,53 @@ export interface PodCgroupOptions {
 	readonly uuid: string;
 	/** Root of the pod on the host: it gets the right to make cgroups below. */
 	readonly owner: number;
-	/** Devices that the pod may use, in the form of devices.allow; undefined for all. */
-	readonly devices: readonly string[] | undefined;
+}
+
+export interface PodCgroups {
+	/** Resolves when this process is in all of them. Errors: those of write(2). */
+	readonly joined: Promise<void>;
+	/** Lets the pod use only these devices, in the form of devices.allow; for cgroup v1. */
+	restrictDevices(devices: readonly string[]): void;
 }
 
 /**
  * Gives the pod a cgroup of its own in every hierarchy, below that of this process, and moves this process there.
  * nspawn must not share one with another pod, and only in one of its own can apps be limited. Recorded before it is
- * made. Errors: those of mkdir(2) and write(2).
+ * made. The kernel lets a move wait for 10 ms and more: threads of the pool do it while other work goes on.
+ * Errors: those of mkdir(2) and open(2).
  */
-export function enterPodCgroups(options: PodCgroupOptions): void {
+export function joinPodCgroups(options: PodCgroupOptions): PodCgroups {
 	const name = scopeName(options.uuid);
 	const hierarchies = readHierarchies();
 	const directories = hierarchies.map(({ own }) => path.join(own, name));
-	writeFileAtomic(recordPath(options.pod), `${directories.join("\n")}\n`, 0o640);
-	hierarchies.forEach((hierarchy, index) => {
-		enterHierarchy(hierarchy, directories[index] as string, options);
+	replaceFile(recordPath(options.pod), `${directories.join("\n")}\n`);
+	const descriptors = hierarchies.map((hierarchy, index) => {
+		makeCgroup(hierarchy, directories[index] as string, options.owner);
+		return fs.openSync(path.join(directories[index] as string, "cgroup.procs"), "w");
 	});
 	const main = hierarchies.find(isSystemdHierarchy) ?? hierarchies[0];
 	if (main) {
 		const relative = path.relative(main.mountPoint, path.join(main.own, name));
-		writeFileAtomic(subcgroupPath(options.pod), `${relative}\n`, 0o644);
+		replaceFile(subcgroupPath(options.pod), `${relative}\n`, 0o644);
 	}
+	const devices = directories[hierarchies.findIndex(({ controllers }) => controllers.includes("devices"))];
+	return {
+		joined: Promise.all(descriptors.map(writeOwnPid)).then(() => undefined),
+		restrictDevices: (allowed) => {
+			if (devices !== undefined) restrictDevices(devices, allowed);
+		},
+	};
+}
+
+/** Zero is whoever writes; the kernel moves all threads of the process. */
+function writeOwnPid(descriptor: number): Promise<void> {
+	return new Promise((resolve, reject) => {
+		fs.write(descriptor, "0", (error) => {
+			fs.closeSync(descriptor);
+			if (error) reject(error);
+			else resolve();
+		});
+	});
 }
 
 /** The cgroups recorded for a pod; those that do not bear its name do not count. */
@@ -52,18 +77,14 @@ function isSystemdHierarchy(hierarchy: Hierarchy): boolean {
 	return hierarchy.version === 2 || hierarchy.controllers.includes("name=systemd");
 }
 
-function enterHierarchy(hierarchy: Hierarchy, directory: string, options: PodCgroupOptions): void {
+function makeCgroup(hierarchy: Hierarchy, directory: string, owner: number): void {
 	fs.mkdirSync(directory);
-	const { controllers } = hierarchy;
 	if (hierarchy.version === 2) delegateControllers(hierarchy.own);
-	if (controllers.includes("cpuset")) inheritCpuset(hierarchy.own, directory);
-	if (controllers.includes("devices") && options.devices) restrictDevices(directory, options.devices);
-	if (options.owner !== 0) {
-		for (const file of ["", "cgroup.procs", "tasks", "cgroup.subtree_control", "cgroup.threads"]) {
-			chownIfExists(path.join(directory, file), options.owner);
-		}
+	if (hierarchy.controllers.includes("cpuset")) inheritCpuset(hierarchy.own, directory);
+	if (owner === 0) return;
+	for (const file of ["", "cgroup.procs", "tasks", "cgroup.subtree_control", "cgroup.threads"]) {
+		chownIfExists(path.join(directory, file), owner);
 	}
-	fs.writeFileSync(path.join(directory, "cgroup.procs"), "0");
 }
 
 /** A new cgroup has no processors and no memory until it is told, and takes no process before. */

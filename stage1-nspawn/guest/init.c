@@ -93,6 +93,9 @@ int main(int argc, char **argv)
 		keep_stdio();
 		first++;
 	}
+	/* A supervisor that is killed takes the pod along; otherwise it would go on, watched by nobody. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		warn("cannot follow systemd-nspawn");
 	open_controllers();
 	/* What no process of a pod may do, stage1's systemd included. */
 	install_filter(FILTERS "baseline-arguments.bpf");

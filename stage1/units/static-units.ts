@@ -30,7 +30,9 @@ export function staticUnits(): Record<string, string> {
 	for (const name of ["shutdown", "umount", "final", "sysinit", "basic", "sockets"]) {
 		units[`${name}.target`] = [["Unit", [NO_DEFAULTS]]];
 	}
-	for (const name of ["exit", "halt", "poweroff", "reboot"]) units[`${name}.target`] = wayDown();
+	// The last one is what SIGINT starts, which is how machinectl reboot asks.
+	for (const name of ["exit", "halt", "poweroff", "reboot", "ctrl-alt-del"])
+		units[`${name}.target`] = wayDown();
 	return Object.fromEntries(Object.entries(units).map(([name, sections]) => [name, renderUnit(sections)]));
 }
 
