@@ -58,10 +58,13 @@ export function createLayout(source: string, limits: AciLimits): Layout {
 		if (known !== undefined && !(known === "implied directory" && type === "directory")) {
 			refuseAci(source, `${quote(path)} stands twice in the archive`);
 		}
-		if (type === "hardlink" && nodes.get(entry.linkTarget ?? "") !== "file") {
+		if (
+			type === "hardlink" &&
+			(entry.linkTarget === "manifest" || nodes.get(entry.linkTarget ?? "") !== "file")
+		) {
 			refuseAci(
 				source,
-				`${quote(path)} is a hard link to ${quote(entry.linkTarget)}, which is no earlier file`,
+				`${quote(path)} is a hard link to ${quote(entry.linkTarget)}, which is no earlier file of rootfs`,
 			);
 		}
 		if (known === undefined) imply(path);
