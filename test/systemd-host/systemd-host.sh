@@ -93,7 +93,8 @@ write_control() {
 	# What belongs to the manager, the session and the folders of the machine means nothing in the host.
 	env -0 --unset=NOTIFY_SOCKET --unset=LISTEN_FDS --unset=LISTEN_PID --unset=LISTEN_FDNAMES --unset=INVOCATION_ID \
 		--unset=JOURNAL_STREAM --unset=MAINPID --unset=CREDENTIALS_DIRECTORY --unset=XDG_RUNTIME_DIR --unset=TMPDIR \
-		--unset=DBUS_SESSION_BUS_ADDRESS --unset=DBUS_SYSTEM_BUS_ADDRESS >"$work/control/environment"
+		--unset=DBUS_SESSION_BUS_ADDRESS --unset=DBUS_SYSTEM_BUS_ADDRESS \
+		--unset=NODE_CHANNEL_FD --unset=NODE_CHANNEL_SERIALIZATION_MODE >"$work/control/environment"
 	cp "$here/run-command.sh" "$work/control/"
 }
 
