@@ -2,9 +2,9 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { accessSync, constants } from "node:fs";
 import * as path from "node:path";
-import { pipeline, Readable } from "node:stream";
 import { createGunzip, type ZlibOptions } from "node:zlib";
 import { messageOf, RktError } from "../../lib/errors.ts";
+import { startFeed } from "./feed.ts";
 import { refuseAci, refuseTruncated } from "./refuse.ts";
 
 export type Compression = "gzip" | "bzip2" | "xz" | "none";
@@ -46,8 +46,9 @@ export async function decompress(input: AsyncIterable<Buffer>, source: string): 
 	}
 	if (compression === "none") return { compression, chunks: outer.chunks };
 	const inner = await sniff(expand(compression, outer.chunks, source));
-	const innerFormat = inner.head.length < SNIFFED ? "none" : formatOf(inner.head);
-	if (innerFormat === "none") return { compression, chunks: inner.chunks };
+	const innerFormat = formatOf(inner.head);
+	const tooShort = innerFormat === undefined && inner.head.length < SNIFFED;
+	if (innerFormat === "none" || tooShort) return { compression, chunks: inner.chunks };
 	await inner.close();
 	const problem =
 		innerFormat === undefined ? `the ${compression} data holds no tar archive` : "it is compressed twice";
@@ -127,42 +128,23 @@ function expand(
 }
 
 async function* gunzip(input: AsyncIterable<Buffer>, source: string): AsyncGenerator<Buffer> {
-	let given = 0;
-	async function* counted(): AsyncGenerator<Buffer> {
-		for await (const chunk of input) {
-			given += chunk.length;
-			yield chunk;
-		}
-	}
 	// The large high-water mark lets zlib's thread work on while this one hashes.
 	const options: ZlibOptions & { highWaterMark: number } = {
 		chunkSize: GUNZIP_CHUNK,
 		highWaterMark: 8 * GUNZIP_CHUNK,
 	};
 	const engine = createGunzip(options);
-	let inputError: unknown;
-	pipeline(Readable.from(guarded(counted(), (error) => (inputError = error))), engine, () => {});
+	const feed = startFeed(input, engine);
 	try {
 		yield* engine as AsyncIterable<Buffer>;
 	} catch (error) {
-		throw inputError ?? gzipError(error, source);
+		feed.check();
+		throw gzipError(error, source);
 	} finally {
 		engine.destroy();
 	}
-	if (engine.bytesWritten !== given) refuseAci(source, "data follows the end of the gzip data");
-}
-
-/** Remembers an error of the input, which streams would mix up with their own. */
-async function* guarded(
-	input: AsyncIterable<Buffer>,
-	note: (error: unknown) => void,
-): AsyncGenerator<Buffer> {
-	try {
-		yield* input;
-	} catch (error) {
-		note(error);
-		throw error;
-	}
+	feed.check();
+	if (engine.bytesWritten !== feed.bytes()) refuseAci(source, "data follows the end of the gzip data");
 }
 
 function gzipError(error: unknown, source: string): unknown {
@@ -192,8 +174,7 @@ async function* filter(
 		env: { PATH: "/usr/bin:/bin", LC_ALL: "C" },
 	});
 	const exit = once(child, "close") as Promise<[number | null]>;
-	let inputError: unknown;
-	pipeline(Readable.from(guarded(input, (error) => (inputError = error))), child.stdin, () => {});
+	const feed = startFeed(input, child.stdin);
 	let complaint = "";
 	child.stderr.on("data", (text: Buffer) => {
 		if (complaint.length < 1000) complaint += text.toString("latin1");
@@ -201,7 +182,7 @@ async function* filter(
 	try {
 		yield* child.stdout as AsyncIterable<Buffer>;
 		const [status] = await exit;
-		if (inputError !== undefined) throw inputError;
+		feed.check();
 		if (status !== 0) refuseProgram(name, complaint, source);
 	} finally {
 		child.kill("SIGKILL");

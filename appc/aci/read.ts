@@ -108,6 +108,8 @@ function createMeter(source: string, limits: AciLimits): Meter {
 		compressed: async function* (input) {
 			for await (const chunk of input) {
 				bytesIn += chunk.length;
+				if (bytesIn > limits.maxExpandedBytes)
+					refuseSize(source, `more than ${limits.maxExpandedBytes} bytes`);
 				yield chunk;
 			}
 		},

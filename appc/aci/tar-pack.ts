@@ -1,8 +1,8 @@
-import { once } from "node:events";
 import type { Writable } from "node:stream";
 import { RktError } from "../../lib/errors.ts";
 import { quote } from "../types/quote.ts";
 import type { EntryBody, TarEntry } from "./entry.ts";
+import { drained } from "./feed.ts";
 import { END_OF_ARCHIVE, encodeEntry, padding } from "./tar-encode.ts";
 
 /** Takes the bytes of an archive in order; the packer waits for the promise. */
@@ -78,19 +78,6 @@ export function writableSink(stream: Writable): Sink {
 		if (stream.destroyed) throw new Error("the stream was closed while an archive was written to it");
 		if (!stream.write(chunk)) await drained(stream);
 	};
-}
-
-/** Also ends when the stream is closed; the next write then reports it. */
-async function drained(stream: Writable): Promise<void> {
-	const stop = new AbortController();
-	try {
-		await Promise.race([
-			once(stream, "drain", { signal: stop.signal }),
-			once(stream, "close", { signal: stop.signal }),
-		]);
-	} finally {
-		stop.abort();
-	}
 }
 
 /** An entry of an image as it lies below its root directory: `rootfs/etc` becomes `etc`, `rootfs` itself `.`. */

@@ -33,8 +33,11 @@ export async function writeAci(options: WriteAciOptions, output: Writable): Prom
 		options.compression === "gzip"
 			? pipeline(plain, createGzip({ level: options.level ?? 6 }), output)
 			: pipeline(plain, output);
-	const [result] = await Promise.all([pack(options, plain), written]);
-	return result;
+	const [packed, ended] = await Promise.allSettled([pack(options, plain), written]);
+	// When the content fails, the streams fail with its error; when the output fails, only they know why.
+	if (ended.status === "rejected") throw ended.reason;
+	if (packed.status === "rejected") throw packed.reason;
+	return packed.value;
 }
 
 async function pack(options: WriteAciOptions, plain: Writable): Promise<WrittenAci> {
