@@ -36,6 +36,21 @@ export function writeFileAtomic(target: string, data: string | Uint8Array, mode 
 }
 
 /**
+ * Replaces a file so that a reader sees the old or the new content and never a part; not flushed, for what means
+ * nothing after a reboot. Saves two fsync, about 4 ms each.
+ */
+export function replaceFile(target: string, data: string | Uint8Array, mode = 0o640): void {
+	const temporary = `${target}.${process.pid}.${randomSuffix()}.tmp`;
+	try {
+		fs.writeFileSync(temporary, data, { flag: "wx", mode });
+		fs.renameSync(temporary, target);
+	} catch (error) {
+		fs.rmSync(temporary, { force: true });
+		throw error;
+	}
+}
+
+/**
  * Makes a directory and its missing parents. Node's own `recursive` never returns below a directory like /proc that
  * takes no entries.
  */
@@ -84,4 +99,30 @@ export function lstatIfExists(file: string): fs.Stats | undefined {
 
 export function randomSuffix(): string {
 	return Math.random().toString(36).slice(2, 10);
+}
+
+/**
+ * The text of a file that the user names, which may be a pipe; undefined when it is longer than `limit` bytes, so
+ * that an endless device ends too. Errors: as of open(2) and read(2).
+ */
+export function readTextUpTo(file: string, limit: number): string | undefined {
+	return readBytesUpTo(file, limit)?.toString("utf8");
+}
+
+/** The same as bytes. */
+export function readBytesUpTo(file: string, limit: number): Buffer | undefined {
+	const fd = fs.openSync(file, "r");
+	try {
+		const chunks: Buffer[] = [];
+		for (let total = 0; total <= limit; ) {
+			const chunk = Buffer.alloc(Math.min(limit + 1 - total, 65_536));
+			const count = fs.readSync(fd, chunk);
+			if (count === 0) return Buffer.concat(chunks);
+			chunks.push(chunk.subarray(0, count));
+			total += count;
+		}
+		return undefined;
+	} finally {
+		fs.closeSync(fd);
+	}
 }

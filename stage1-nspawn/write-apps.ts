@@ -14,7 +14,7 @@ import { specPath } from "./spec-path.ts";
  */
 export function writeApps({ pod, shift }: RunContext, apps: readonly PreparedApp[]): void {
 	const inStage1 = (guestPath: string): string => podPaths.inStage1(pod.directory, guestPath);
-	for (const directory of ["/rkt/status", "/rkt/env", "/rkt/spec", "/rkt"]) {
+	for (const directory of ["/rkt/status", "/rkt/reason", "/rkt/env", "/rkt/spec", "/rkt"]) {
 		fs.mkdirSync(inStage1(directory), { recursive: true });
 		fs.chownSync(inStage1(directory), shift, shift);
 	}

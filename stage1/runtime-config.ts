@@ -1,4 +1,4 @@
-import { writeFileAtomic } from "../lib/files.ts";
+import { replaceFile } from "../lib/files.ts";
 import type { RunOptions } from "./arguments.ts";
 import { runtimeConfigPath } from "./pod-paths.ts";
 
@@ -22,5 +22,5 @@ export function writeRuntimeConfig(pod: string, options: RunOptions): void {
 		},
 		IPCMode: options.ipc ?? "",
 	};
-	writeFileAtomic(runtimeConfigPath(pod), `${JSON.stringify(config)}\n`, 0o600);
+	replaceFile(runtimeConfigPath(pod), `${JSON.stringify(config)}\n`, 0o600);
 }

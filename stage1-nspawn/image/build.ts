@@ -5,8 +5,10 @@ import { directoryEntries } from "../../appc/aci/directory-entries.ts";
 import { writeAci } from "../../appc/aci/write.ts";
 import { RKT_VERSION } from "../../lib/version.ts";
 import { buildRootFileSystem, compileStatic } from "../../stage1/rootfs/root-file-system.ts";
+import { makeCodeCache } from "./code-cache.ts";
 import { ENTRYPOINT_NAMES, entryScript, entryScriptPath } from "./entry-script.ts";
 import { MODULE_PATH, STAGE1_NAME, stage1Manifest } from "./manifest.ts";
+import { BUNDLE_NAME, CACHE_NAME, MODULE_LOADER } from "./module-loader.ts";
 
 export interface BuildOptions {
 	/** The project; default: the working directory. */
@@ -57,18 +59,20 @@ function addOwnPrograms(root: string, sources: string, options: BuildOptions): v
 		path.join(root, "rkt/enter-helper"),
 		[`-I${shared}`, "-lseccomp"],
 	);
-	fs.copyFileSync(
-		options.bundlePath ?? path.join(sources, "dist/stage1-nspawn.cjs"),
-		path.join(root, MODULE_PATH),
-	);
-	fs.copyFileSync(
-		options.koffiPath ?? path.join(sources, "dist/koffi.node"),
-		path.join(root, "rkt/koffi.node"),
-	);
+	addModule(path.join(root, "rkt"), options.bundlePath ?? path.join(sources, "dist/stage1-nspawn.cjs"));
+	const koffi = options.koffiPath ?? path.join(sources, "dist/koffi.node");
+	fs.copyFileSync(koffi, path.join(root, "rkt/koffi.node"));
 	for (const name of ENTRYPOINT_NAMES) {
 		fs.writeFileSync(path.join(root, entryScriptPath(name)), entryScript(name), { mode: 0o755 });
 	}
 	fs.symlinkSync("nspawn", path.join(root, "flavor"));
+}
+
+function addModule(directory: string, bundle: string): void {
+	fs.writeFileSync(path.join(directory, path.basename(MODULE_PATH)), MODULE_LOADER);
+	fs.copyFileSync(bundle, path.join(directory, BUNDLE_NAME));
+	const cache = makeCodeCache(bundle);
+	if (cache) fs.writeFileSync(path.join(directory, CACHE_NAME), cache);
 }
 
 async function packImage(root: string, outDir: string): Promise<BuiltImage> {
