@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { readTextIfExists } from "../lib/files.ts";
+import { fail } from "../lib/errors.ts";
+import { lstatIfExists, readTextIfExists } from "../lib/files.ts";
 import { machineId } from "./pod-paths.ts";
 
 /*
@@ -10,6 +11,15 @@ import { machineId } from "./pod-paths.ts";
 
 const PERSISTENT = "/var/log/journal";
 const VOLATILE = "/run/log/journal";
+
+/**
+ * What the journal of a pod may occupy when nobody says it, in journald.conf(5)'s form. A line takes about 700 bytes.
+ */
+export const DEFAULT_JOURNAL_SIZE = "256M";
+/** Bytes. journald makes files of an eighth of the size, and one that holds less than this is of no use. */
+export const SMALLEST_JOURNAL_SIZE = 4n * 1024n * 1024n;
+/** stage0 tells stage1 the size in bytes by this variable: another stage1 would not know a flag for it. */
+export const JOURNAL_SIZE_VARIABLE = "RKT_JOURNAL_SIZE";
 
 /** True when systemd is PID 1 of the host, sd_booted(3). */
 export function isSystemdHost(): boolean {
@@ -23,10 +33,20 @@ export function journalCandidates(uuid: string): string[] {
 
 /**
  * Makes the journal directory of a pod. Without /var/log/journal a systemd host keeps its journals in /run; on
- * others nothing says where to, so it is made. `owner` is root of the pod on the host.
+ * others nothing says where to, so it is made. Where it cannot be written, /run is taken too. `owner` is root of the pod
+ * on the host.
  */
 export function createJournalDirectory(uuid: string, owner: number): string {
-	const base = fs.existsSync(PERSISTENT) || !isSystemdHost() ? PERSISTENT : VOLATILE;
+	const persistent = fs.existsSync(PERSISTENT) || !isSystemdHost();
+	try {
+		return createIn(persistent ? PERSISTENT : VOLATILE, uuid, owner);
+	} catch (error) {
+		if (!persistent || !isErrno(error, "EROFS")) throw error;
+		return createIn(VOLATILE, uuid, owner);
+	}
+}
+
+function createIn(base: string, uuid: string, owner: number): string {
 	fs.mkdirSync(base, { recursive: true, mode: 0o755 });
 	const directory = path.join(base, machineId(uuid));
 	fs.mkdirSync(directory, { mode: 0o700 });

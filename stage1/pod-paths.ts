@@ -67,6 +67,8 @@ export const guestAppRootfs = (app: string): string => `/opt/stage2/${app}/rootf
 export const guestAppManifest = (app: string): string => `/opt/stage2/${app}/manifest`;
 /** Exit status of an app, decimal. */
 export const guestStatusPath = (app: string): string => `/rkt/status/${app}`;
+/** Why an app ended, when it was not its own doing: `oom-kill`. */
+export const guestReasonPath = (app: string): string => `/rkt/reason/${app}`;
 /** Environment of an app, one `K=V` a line. */
 export const guestEnvPath = (app: string): string => `/rkt/env/${app}`;
 /** Symlink whose target is `ready` once every app was started. */

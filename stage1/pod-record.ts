@@ -52,6 +52,14 @@ export function readExitStatuses(pod: string, apps: readonly string[]): Map<stri
 	return statuses;
 }
 
+/** The apps of which a process was killed for using too much memory, and which failed for it or died with it. */
+export function readOutOfMemory(pod: string, apps: readonly string[]): Set<string> {
+	const root = stage1WritableRoot(pod);
+	return new Set(
+		apps.filter((app) => readPodFile(root, podPaths.guestReasonPath(app), 64)?.trim() === "oom-kill"),
+	);
+}
+
 /** True once every app of the pod was started. */
 export function isSupervisorReady(pod: string): boolean {
 	return readPodLink(stage1WritableRoot(pod), podPaths.GUEST_SUPERVISOR_STATUS) === "ready";

@@ -6,6 +6,7 @@ import {
 	readCreationTime,
 	readExitStatuses,
 	readNetInfo,
+	readOutOfMemory,
 	readRecordedProcess,
 	readStartTime,
 } from "../../stage1/pod-record.ts";
@@ -27,6 +28,8 @@ export interface PodView {
 	readonly readPid: () => number | undefined;
 	/** By app, for those that have ended. Read when it is asked for. */
 	readonly readExitStatuses: () => ReadonlyMap<string, number>;
+	/** Apps that ended because memory was short. Read when it is asked for. */
+	readonly readOutOfMemory: () => ReadonlySet<string>;
 	/** What could not be read. */
 	readonly problems: readonly unknown[];
 }
@@ -55,6 +58,7 @@ export function viewPod(pod: ObservedPod): PodView {
 		networks: hasRun ? attempt([], () => readNetInfo(directory)) : [],
 		readPid: () => (hasRun ? readRecordedProcess(directory)?.pid : undefined),
 		readExitStatuses: () => (hasRun ? readExitStatuses(directory, apps) : new Map()),
+		readOutOfMemory: () => (hasRun ? readOutOfMemory(directory, apps) : new Set()),
 		problems,
 	};
 }
@@ -65,12 +69,17 @@ const NS_PER_MS = 1_000_000;
 export function toPodJson(view: PodView): Record<string, unknown> {
 	const { pod, manifest } = view;
 	const statuses = view.readExitStatuses();
+	const outOfMemory = view.readOutOfMemory();
+	const ending = (app: string): AppEnding => ({
+		status: statuses.get(app),
+		...(outOfMemory.has(app) ? { reason: "oom-kill" } : {}),
+	});
 	return withoutEmpty({
 		name: pod.uuid,
 		state: pod.state,
 		networks: view.networks,
 		app_names: manifest?.apps.map((app) => app.name),
-		apps: manifest?.apps.map((app) => toAppJson(view, manifest, app, statuses.get(app.name))),
+		apps: manifest?.apps.map((app) => toAppJson(view, manifest, app, ending(app.name))),
 		created_at: seconds(view.created),
 		started_at: seconds(view.started),
 		user_annotations: manifest?.userAnnotations,
@@ -78,19 +87,25 @@ export function toPodJson(view: PodView): Record<string, unknown> {
 	});
 }
 
+interface AppEnding {
+	readonly status: number | undefined;
+	readonly reason?: string;
+}
+
 function toAppJson(
 	view: PodView,
 	manifest: LoosePodManifest,
 	app: LooseApp,
-	exitCode: number | undefined,
+	ending: AppEnding,
 ): Record<string, unknown> {
 	return withoutEmpty({
 		name: app.name,
-		state: appState(view.pod.state, exitCode !== undefined),
+		state: appState(view.pod.state, ending.status !== undefined),
 		created_at: nanoseconds(view.created),
 		started_at: nanoseconds(view.started),
 		finished_at: nanoseconds(view.marked),
-		exit_code: exitCode,
+		exit_code: ending.status,
+		exit_reason: ending.reason,
 		image_id: app.imageId,
 		mounts: app.mounts.map((mount) => toMountJson(view.pod.directory, manifest, mount)),
 		user_annotations: app.userAnnotations,

@@ -89,6 +89,12 @@ int main(int argc, char **argv)
 {
 	int first = 1;
 
+	/*
+	 * The kernel ends the pod when nspawn is killed: nobody else is told of that. systemd keeps this. The signal comes
+	 * from outside of the pod's process namespace, so that its first process cannot ignore it.
+	 */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		warn("cannot follow systemd-nspawn");
 	if (argc > 1 && !strcmp(argv[1], "--keep-stdio")) {
 		keep_stdio();
 		first++;

@@ -151,7 +151,9 @@ function makeUnit(
 	const { spec, limits, devices } = parts;
 	return {
 		app: podApp.name,
+		podUuid: context.options.uuid,
 		imageName: podApp.image.name,
+		imageId: podApp.runtime.image.id,
 		streams: context.streams,
 		notify: spec.notify,
 		hasPreStart: spec.preStart.length > 0,

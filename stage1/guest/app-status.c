@@ -1,6 +1,7 @@
 /*
  * What the units of a pod record, in one program:
- *   app-status app APP   after an app has ended: its exit status to /rkt/status/APP; a failure ends the pod
+ *   app-status app APP   after an app has ended: its exit status to /rkt/status/APP, and to /rkt/reason/APP when it was
+ *                        killed for its use of memory; a failure ends the pod
  *   app-status pod       at the end: exits with the status of the app that failed first, else 0
  *   app-status ready     once every app was started: /rkt/supervisor-status -> ready
  */
@@ -48,12 +49,53 @@ static int exit_status(void)
 	return atoi(status) ? atoi(status) & 255 : 255;
 }
 
+/*
+ * Whether the kernel killed a process of this cgroup, which is the app's, for its use of memory. systemd 252 does not
+ * know with version 1 of cgroups.
+ */
+static int was_out_of_memory(void)
+{
+	char line[1024], path[1280] = "";
+	FILE *groups = fopen("/proc/self/cgroup", "re");
+
+	while (groups && fgets(line, sizeof line, groups)) {
+		char *controllers = strchr(line, ':');
+		char *group = controllers ? strchr(controllers + 1, ':') : NULL;
+		if (!group)
+			continue;
+		*group++ = '\0';
+		group[strcspn(group, "\n")] = '\0';
+		if (!strcmp(controllers, ":memory")) {
+			snprintf(path, sizeof path, "/sys/fs/cgroup/memory%s/memory.oom_control", group);
+			break;
+		}
+		if (!strcmp(controllers, ":"))
+			snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.events", group);
+	}
+	if (groups)
+		fclose(groups);
+
+	FILE *events = fopen(path, "re");
+	long kills = 0;
+	while (events && fgets(line, sizeof line, events))
+		if (sscanf(line, "oom_kill %ld", &kills) == 1)
+			break;
+	if (events)
+		fclose(events);
+	return kills > 0;
+}
+
 /* Told by the number alone: systemd calls an app that SIGTERM killed successful. */
 static int record_app(const char *app)
 {
 	char path[512], temporary[512], text[16];
 	int status = exit_status();
 
+	if (status != 0 && was_out_of_memory()) {
+		snprintf(path, sizeof path, "/rkt/reason/%s", app);
+		if (write_file(path, O_TRUNC, "oom-kill\n") < 0)
+			complain(path);
+	}
 	snprintf(path, sizeof path, "/rkt/status/%s", app);
 	snprintf(temporary, sizeof temporary, "/rkt/status/.%s", app);
 	snprintf(text, sizeof text, "%d\n", status);

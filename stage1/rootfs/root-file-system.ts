@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { fail } from "../../lib/errors.ts";
 import { runCommand } from "../../lib/process.ts";
+import { DEFAULT_JOURNAL_SIZE } from "../journal.ts";
 import { FILTER_FILES } from "../security/app-filter.ts";
 import { appArgumentFilter, baselineArgumentFilter } from "../security/argument-filter.ts";
 import { baselineRules, defaultRules } from "../security/filter-rules.ts";
@@ -17,7 +18,7 @@ const SYSTEMD_PROGRAMS = ["systemd", "systemd-journald", "systemd-shutdown"];
 const DIRECTORIES = [
 	...["dev", "etc/systemd/system", "opt/stage2", "proc", "run", "sys", "tmp", "var/log/journal"],
 	...["usr/bin", "usr/lib/systemd/system/default.target.wants", "usr/lib64"],
-	...["rkt/env", "rkt/seccomp", "rkt/spec", "rkt/status"],
+	...["rkt/env", "rkt/reason", "rkt/seccomp", "rkt/spec", "rkt/status"],
 ];
 
 const LINKS = {
@@ -29,14 +30,24 @@ const LINKS = {
 	"var/run": "../run",
 } as const;
 
+/** Nothing is dropped for being too much at once; what is too much in all makes room by age. */
+const JOURNALD_CONF = `[Journal]
+Storage=persistent
+SplitMode=none
+ReadKMsg=no
+Audit=no
+RateLimitIntervalSec=0
+LineMax=1M
+SystemMaxUse=${DEFAULT_JOURNAL_SIZE}
+`;
+
 const FILES = {
 	"etc/group": "root:x:0:\ntty:x:5:\nsystemd-journal:x:190:\nnogroup:x:65534:\n",
 	"etc/machine-id": "",
 	"etc/nsswitch.conf": "passwd: files\ngroup: files\n",
 	"etc/os-release": "NAME=rkt-stage1\nID=rkt\nVERSION_ID=2\n",
 	"etc/passwd": "root:x:0:0:root:/:/bin/false\nnobody:x:65534:65534::/:/bin/false\n",
-	"etc/systemd/journald.conf":
-		"[Journal]\nStorage=persistent\nReadKMsg=no\nAudit=no\nRateLimitIntervalSec=0\nLineMax=1M\n",
+	"etc/systemd/journald.conf": JOURNALD_CONF,
 } as const;
 
 /** Fills an empty directory. `sources` is the folder that holds `stage1/guest` and the backends' own. */

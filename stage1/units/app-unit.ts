@@ -8,7 +8,9 @@ export type AppStreams = "journal" | "terminal" | "keeper";
 /** What the unit of an app depends on; everything else is in the app's specification (apps/app-spec.ts). */
 export interface AppUnit {
 	readonly app: string;
+	readonly podUuid: string;
 	readonly imageName: string;
+	readonly imageId: string;
 	readonly streams: AppStreams;
 	/** The app says itself when it is ready. */
 	readonly notify: boolean;
@@ -70,7 +72,14 @@ function commands(unit: AppUnit): UnitSetting[] {
 	];
 }
 
-function streamSettings({ app, streams }: AppUnit): UnitSetting[] {
+/** Fields of every message that the app sends, systemd.journal-fields(7). */
+function logFields({ podUuid, imageName, imageId }: AppUnit): UnitSetting[] {
+	const fields = { RKT_POD_UUID: podUuid, RKT_IMAGE_NAME: imageName, RKT_IMAGE_ID: imageId };
+	return Object.entries(fields).map(([name, value]) => ["LogExtraFields", `"${name}=${value}"`]);
+}
+
+function streamSettings(unit: AppUnit): UnitSetting[] {
+	const { app, streams } = unit;
 	if (streams === "terminal") {
 		return [
 			["StandardInput", "tty"],
@@ -81,6 +90,7 @@ function streamSettings({ app, streams }: AppUnit): UnitSetting[] {
 	}
 	return [
 		["SyslogIdentifier", app],
+		...logFields(unit),
 		["StandardInput", "null"],
 		["StandardOutput", "journal+console"],
 		["StandardError", "journal+console"],

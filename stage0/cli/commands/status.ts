@@ -82,6 +82,7 @@ function statusText(view: PodView): string {
 	const { state } = view.pod;
 	const pid = view.readPid();
 	const statuses = state === "running" ? [] : [...view.readExitStatuses()];
+	const outOfMemory = state === "running" ? [] : [...view.readOutOfMemory()];
 	const lines = [
 		`state=${state}`,
 		...(view.created ? [`created=${fullTime(view.created)}`] : []),
@@ -90,6 +91,7 @@ function statusText(view: PodView): string {
 		...(pid === undefined ? [] : [`pid=${pid}`]),
 		`exited=${EXITED.includes(state)}`,
 		...statuses.map(([app, status]) => `app-${app}=${status}`),
+		...(outOfMemory.length > 0 ? [`oom-killed=${outOfMemory.join(",")}`] : []),
 	];
 	return `${lines.join("\n")}\n`;
 }
