@@ -1,5 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { isErrno } from "../lib/errors.ts";
+import { createLog } from "../lib/log.ts";
 import { runCommand } from "../lib/process.ts";
 import { isSystemdHost } from "../stage1/journal.ts";
 import { machineName } from "../stage1/pod-paths.ts";
@@ -7,6 +9,9 @@ import { readHierarchies } from "./cgroups/hierarchies.ts";
 
 const SYSTEM_BUS = "/run/dbus/system_bus_socket";
 const MACHINED_SERVICE = "/usr/share/dbus-1/system-services/org.freedesktop.machine1.service";
+
+/** Where an administrator masks units. */
+const UNIT_DIRECTORIES = ["/etc/systemd/system", "/run/systemd/system"];
 
 /** Where machined keeps what it knows. */
 const REGISTERED_MACHINES = "/run/systemd/machines";
@@ -21,11 +26,39 @@ export interface Placement {
 	readonly ownCgroup: boolean;
 }
 
-/** Decides by what runs on this host. Without systemd as PID 1 nobody else manages cgroups. */
+/**
+ * Decides by what runs on this host. Without systemd as PID 1 nobody else manages cgroups. On a systemd host whose
+ * machined cannot be reached the pod is not registered, and that is said: machinectl does not know it then.
+ */
 export function choosePlacement(): Placement {
-	const managed = isSystemdHost() && fs.existsSync(SYSTEM_BUS) && fs.existsSync(MACHINED_SERVICE);
-	if (!managed) return { register: false, keepUnit: true, ownCgroup: true };
-	return { register: true, keepUnit: isInService(), ownCgroup: false };
+	if (!isSystemdHost()) return { register: false, keepUnit: true, ownCgroup: true };
+	const inService = isInService();
+	const obstacle = machinedObstacle();
+	if (obstacle === undefined) return { register: true, keepUnit: inService, ownCgroup: false };
+	createLog("run", false).info(`${obstacle}: the pod is not registered with machined`);
+	return { register: false, keepUnit: true, ownCgroup: !inService };
+}
+
+/** Why machined cannot be reached. nspawn would fail after the pod has been set up; this reads four files. */
+function machinedObstacle(): string | undefined {
+	if (!fs.existsSync(MACHINED_SERVICE)) return "machined is not installed";
+	// Of the host's own network namespace: this process may have moved on to the pod's.
+	const sockets = fs.readFileSync("/proc/1/net/unix", "latin1").split("\n");
+	const listening = sockets.some((line) => line.endsWith(` ${SYSTEM_BUS}`) && line.includes(" 00010000 "));
+	if (!listening) return "D-Bus is not running";
+	const masked = UNIT_DIRECTORIES.some(
+		(directory) => readLinkIfExists(path.join(directory, "systemd-machined.service")) === "/dev/null",
+	);
+	return masked ? "machined is masked" : undefined;
+}
+
+function readLinkIfExists(file: string): string | undefined {
+	try {
+		return fs.readlinkSync(file);
+	} catch (error) {
+		if (isErrno(error, "ENOENT", "EINVAL")) return undefined;
+		throw error;
+	}
 }
 
 /**

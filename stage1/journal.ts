@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { fail } from "../lib/errors.ts";
+import { fail, isErrno } from "../lib/errors.ts";
 import { lstatIfExists, readTextIfExists } from "../lib/files.ts";
 import { machineId } from "./pod-paths.ts";
 
@@ -54,6 +54,19 @@ function createIn(base: string, uuid: string, owner: number): string {
 	// Not for everyone: what a pod writes here must not be a program for other users of the host.
 	fs.chmodSync(directory, 0o2750);
 	return directory;
+}
+
+/**
+ * Limits the journal of a pod, before anything in it has run. `size` is the value of {@link JOURNAL_SIZE_VARIABLE}.
+ * Errors: `stage1-arguments-invalid`.
+ */
+export function writeJournalSize(stage1Root: string, size: string): void {
+	if (!/^[1-9][0-9]{0,17}$/.test(size)) {
+		fail("stage1-arguments-invalid", `${JOURNAL_SIZE_VARIABLE} is no number of bytes: ${size}`);
+	}
+	const directory = path.join(stage1Root, "etc/systemd/journald.conf.d");
+	if (lstatIfExists(directory) === undefined) fs.mkdirSync(directory);
+	fs.writeFileSync(path.join(directory, "size.conf"), `[Journal]\nSystemMaxUse=${size}\n`);
 }
 
 /** Removes the journal of a pod; none is no error. */
