@@ -89,17 +89,14 @@ int main(int argc, char **argv)
 {
 	int first = 1;
 
-	/*
-	 * The kernel ends the pod when nspawn is killed: nobody else is told of that. systemd keeps this. The signal comes
-	 * from outside of the pod's process namespace, so that its first process cannot ignore it.
-	 */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		warn("cannot follow systemd-nspawn");
 	if (argc > 1 && !strcmp(argv[1], "--keep-stdio")) {
 		keep_stdio();
 		first++;
 	}
-	/* A supervisor that is killed takes the pod along; otherwise it would go on, watched by nobody. */
+	/*
+	 * A supervisor that is killed takes the pod along; otherwise it would go on, watched by nobody. systemd keeps this,
+	 * and the first process of the pod cannot ignore a signal from outside.
+	 */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		warn("cannot follow systemd-nspawn");
 	open_controllers();
