@@ -56,19 +56,6 @@ function createIn(base: string, uuid: string, owner: number): string {
 	return directory;
 }
 
-/**
- * Limits the journal of a pod, before anything in it has run. `size` is the value of {@link JOURNAL_SIZE_VARIABLE}.
- * Errors: `stage1-arguments-invalid`.
- */
-export function writeJournalSize(stage1Root: string, size: string): void {
-	if (!/^[1-9][0-9]{0,17}$/.test(size)) {
-		fail("stage1-arguments-invalid", `${JOURNAL_SIZE_VARIABLE} is no number of bytes: ${size}`);
-	}
-	const directory = path.join(stage1Root, "etc/systemd/journald.conf.d");
-	if (lstatIfExists(directory) === undefined) fs.mkdirSync(directory);
-	fs.writeFileSync(path.join(directory, "size.conf"), `[Journal]\nSystemMaxUse=${size}\n`);
-}
-
 /** The directory of a pod's journal; undefined when there is none (any more). */
 export function findJournalDirectory(uuid: string): string | undefined {
 	return journalCandidates(uuid).find((directory) => lstatIfExists(directory)?.isDirectory());
