@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { isErrno } from "../../lib/errors.ts";
 import type { Log } from "../../lib/log.ts";
 import { LOCK_EX, LOCK_NB, type Syscall } from "../../lib/syscall/syscall.ts";
@@ -23,17 +24,24 @@ export interface SlotOptions {
 	readonly log: Log;
 }
 
+const POLL_MS = 50;
+
 /** Waits until nobody else downloads this URL. */
-export function acquireSlot(url: string, { directory, syscall, log }: SlotOptions): DownloadSlot {
+export async function acquireSlot(
+	url: string,
+	{ directory, syscall, log }: SlotOptions,
+): Promise<DownloadSlot> {
 	const file = path.join(directory, `sha512-${createHash("sha512").update(url).digest("hex")}`);
 	const stateFile = `${file}.state`;
 	let told = false;
 	for (;;) {
 		const fd = fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NOFOLLOW, 0o660);
 		if (!tryLock(syscall, fd)) {
+			fs.closeSync(fd);
 			if (!told) log.info("another rkt instance is downloading this file, waiting...");
 			told = true;
-			syscall.flock(fd, LOCK_EX);
+			await setTimeout(POLL_MS);
+			continue;
 		}
 		if (isStillThere(fd, file)) return { file, fd, stateFile, discard: () => discard(fd, file, stateFile) };
 		fs.closeSync(fd);

@@ -16,17 +16,20 @@ export async function fetchFile(file: string, options: FetchOptions): Promise<st
 	options.log.info(`using image from file ${file}`);
 	if (options.insecure.image)
 		return (await options.store.importAci(file, { source: file, insecure: true })).key;
-	const signature = readSignature(options.signature ?? `${file}.asc`);
-	return (await importSigned(file, signature, options)).key;
+	return (await importSigned(file, options)).key;
 }
 
-async function importSigned(
-	file: string,
-	signature: Uint8Array,
-	options: FetchOptions,
-): Promise<ImageRecord> {
+async function importSigned(file: string, options: FetchOptions): Promise<ImageRecord> {
 	const { keystore, store } = options;
-	const [forVerifier, forImport] = readTwice(openFile(file));
+	const input = openFile(file);
+	let signature: Uint8Array;
+	try {
+		signature = readSignature(options.signature ?? `${file}.asc`);
+	} catch (error) {
+		input.destroy();
+		throw error;
+	}
+	const [forVerifier, forImport] = readTwice(input);
 	const verification = keystore.verifyDetached({
 		name: undefined,
 		signature,
@@ -34,25 +37,34 @@ async function importSigned(
 		data: forVerifier,
 	});
 	verification.catch((error) => forImport.destroy(error));
+	const imported = store.importAci(forImport, {
+		source: file,
+		accept: async ({ manifest }) => {
+			const verified = await verification;
+			keystore.checkTrusted(verified, manifest.name, file);
+			logVerification(options, verified);
+		},
+	});
 	try {
-		return await store.importAci(forImport, {
-			source: file,
-			accept: async ({ manifest }) => {
-				const verified = await verification;
-				keystore.checkTrusted(verified, manifest.name, file);
-				logVerification(options, verified);
-			},
-		});
+		return await imported;
+	} catch (error) {
+		// What the signature says matters more than what is wrong with an archive that nobody vouches for.
+		forImport.destroy();
+		await verification;
+		throw error;
 	} finally {
 		forVerifier.destroy();
-		forImport.destroy();
-		await verification.catch(() => {});
 	}
 }
 
 function openFile(file: string): Readable {
 	try {
-		const fd = fs.openSync(file, "r");
+		// Without O_NONBLOCK, opening a FIFO would wait for a writer.
+		const fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+		if (!fs.fstatSync(fd).isFile()) {
+			fs.closeSync(fd);
+			fail("file-not-found", `${file} is not a regular file`);
+		}
 		return fs.createReadStream(file, { fd, highWaterMark: READ_BYTES });
 	} catch (error) {
 		if (!isErrno(error, "ENOENT", "ENOTDIR", "EACCES")) throw error;

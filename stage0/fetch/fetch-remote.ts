@@ -31,7 +31,7 @@ export async function fetchRemote(image: RemoteImage, options: FetchOptions): Pr
 	const known = currentCopy(image, options, started);
 	if (known) return known.key;
 	const directory = options.store.temporaryDirectory();
-	const slot = acquireSlot(image.url, { directory, syscall: options.syscall, log: options.log });
+	const slot = await acquireSlot(image.url, { directory, syscall: options.syscall, log: options.log });
 	try {
 		return currentCopy(image, options, started)?.key ?? (await downloadImage(image, options, slot));
 	} finally {

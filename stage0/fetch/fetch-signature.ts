@@ -1,5 +1,5 @@
-import * as fs from "node:fs";
 import { fail, isErrno } from "../../lib/errors.ts";
+import { readBytesUpTo } from "../../lib/files.ts";
 import type { Verification } from "../keystore/gpgv-status.ts";
 import { statusError } from "./download.ts";
 import type { FetchOptions } from "./fetch-options.ts";
@@ -22,14 +22,14 @@ export async function fetchSignature(url: string, options: FetchOptions): Promis
 
 /** The signature of a local file. Error `image-unsigned`. */
 export function readSignature(file: string): Uint8Array {
+	let signature: Uint8Array | undefined;
 	try {
-		if (fs.statSync(file).size > MAX_SIGNATURE_BYTES)
-			fail("signature-malformed", `${file} is too large for a signature`);
-		return fs.readFileSync(file);
+		signature = readBytesUpTo(file, MAX_SIGNATURE_BYTES);
 	} catch (error) {
 		if (!isErrno(error, "ENOENT", "ENOTDIR", "EACCES", "EISDIR")) throw error;
 		return failUnsigned(`cannot read the signature ${file}`, error);
 	}
+	return signature ?? fail("signature-malformed", `${file} is too large for a signature`);
 }
 
 function failUnsigned(message: string, cause?: unknown): never {

@@ -2,7 +2,7 @@ import * as http from "node:http";
 import * as https from "node:https";
 import type { Socket } from "node:net";
 import * as tls from "node:tls";
-import { fail, isErrno, messageOf, RktError } from "../../lib/errors.ts";
+import { fail, messageOf, RktError } from "../../lib/errors.ts";
 import { RKT_VERSION } from "../../lib/version.ts";
 import { basicAuthorization, type Headers } from "./authorization.ts";
 import { type Environment, proxyFor } from "./proxy.ts";
@@ -174,7 +174,7 @@ async function connection(
 		socket,
 		servername: target.hostname,
 	} as tls.ConnectionOptions);
-	return { ...target, agent: false, createConnection: () => secured };
+	return { ...target, createConnection: () => secured };
 }
 
 function proxyAuthorization(proxy: URL): Headers {
@@ -278,6 +278,9 @@ function sharedSecureContext(environment: Environment): tls.SecureContext {
 	return context;
 }
 
+/** Names of errno, of the resolver, of the HTTP parser and of TLS. Other errors are bugs. */
+const NETWORK_CODES = /^(E[A-Z0-9]+(?:_AGAIN)?|HPE_\w+|ERR_(?:SSL|TLS)_\w+|ERR_STREAM_PREMATURE_CLOSE)$/;
+
 /** Any failure of the network as an RktError that names the URL. */
 export function networkError(error: unknown, url: string): unknown {
 	if (error instanceof RktError) {
@@ -295,7 +298,7 @@ export function networkError(error: unknown, url: string): unknown {
 			},
 		);
 	}
-	if (!isErrno(error, code) || code === "") return error;
+	if (!NETWORK_CODES.test(code)) return error;
 	const truncated = code === "ECONNRESET" && messageOf(error) === "aborted";
 	return new RktError(
 		"network-failed",

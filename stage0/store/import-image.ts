@@ -70,7 +70,8 @@ export async function importImage(
 
 function openArchive(file: string): Readable {
 	try {
-		const fd = fs.openSync(file, "r");
+		// Without O_NONBLOCK, opening a FIFO would wait for a writer.
+		const fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
 		if (!fs.fstatSync(fd).isFile()) fail("file-not-found", `${file} is not a regular file`);
 		return fs.createReadStream(file, { fd, highWaterMark: 1024 * 1024 });
 	} catch (error) {

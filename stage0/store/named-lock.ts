@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import { setTimeout } from "node:timers/promises";
 import { isErrno } from "../../lib/errors.ts";
 import { LOCK_EX, LOCK_NB, type Syscall } from "../../lib/syscall/syscall.ts";
 
@@ -47,9 +48,18 @@ function acquire(syscall: Syscall, file: string, operation: number): NamedLock |
 	}
 }
 
-/** Runs an action under the lock. */
+const POLL_MS = 10;
+
+/**
+ * Runs an action under the lock. Asks again and again instead of blocking, because the holder may be another action
+ * of this process.
+ */
 export async function withLock<T>(syscall: Syscall, file: string, action: () => T | Promise<T>): Promise<T> {
-	const lock = acquireLock(syscall, file);
+	let lock = tryLock(syscall, file);
+	while (!lock) {
+		await setTimeout(POLL_MS);
+		lock = tryLock(syscall, file);
+	}
 	try {
 		return await action();
 	} finally {
