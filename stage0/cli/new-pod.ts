@@ -7,6 +7,7 @@ import { readEntrypoints } from "../../stage1/entrypoints.ts";
 import { fetchImage } from "../fetch/fetch-image.ts";
 import { resolveStage1 } from "../fetch/resolve-stage1.ts";
 import { buildPodManifest } from "../pod/build-manifest.ts";
+import { checkNames } from "../pod/check-names.ts";
 import { discardPod } from "../pod/delete-pod.ts";
 import { overlayProblem } from "../pod/overlay-support.ts";
 import type { LockedPod } from "../pod/pod-lock.ts";
@@ -58,6 +59,7 @@ export async function makeNewPod(
 	});
 	readEntrypoints(await workspace.store.manifest(stage1Key));
 	const planned = { stage1Key, ...(await planManifest(context, workspace, flags)) };
+	checkNames(planned.manifest);
 	options.check(planned.manifest);
 	makePodDirectories(workspace.dataDirectory);
 	const overlay = flags.overlay && !reportOverlayProblem(context, workspace.dataDirectory);

@@ -54,7 +54,11 @@ export function createParsedOptions(
 
 function checkValue(spec: OptionSpec, value: string): void {
 	if (spec.choices && !spec.choices.includes(value)) {
-		invalidValue(spec.name, value, `expected one of ${spec.choices.join(", ")}`);
+		invalidValue(
+			spec.name,
+			value,
+			`expected one of ${spec.choices.filter((choice) => choice !== "").join(", ")}`,
+		);
 	}
 	if (spec.kind === "bool" && parseBool(value) === undefined) {
 		invalidValue(spec.name, value, "expected true or false", hintForSwitch(spec));

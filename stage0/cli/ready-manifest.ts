@@ -1,6 +1,6 @@
-import * as fs from "node:fs";
 import { type PodManifest, parsePodManifest } from "../../appc/schema/pod-manifest.ts";
 import { fail, messageOf } from "../../lib/errors.ts";
+import { readTextUpTo } from "../../lib/files.ts";
 import type { ImageStore } from "../store/image-store.ts";
 
 const LIMIT = 4 * 1024 * 1024;
@@ -33,13 +33,14 @@ export async function readReadyManifest(
 }
 
 function readManifestFile(file: string): string {
+	let text: string | undefined;
 	try {
-		if (fs.statSync(file).size > LIMIT) fail("pod-manifest-unreadable", `${file} is larger than 4 MiB`);
-		return fs.readFileSync(file, "utf8");
+		text = readTextUpTo(file, LIMIT);
 	} catch (error) {
 		return fail("pod-manifest-unreadable", `cannot read the pod manifest ${file}: ${messageOf(error)}`, {
 			hint: "--pod-manifest takes the path of a JSON file",
 			cause: error,
 		});
 	}
+	return text ?? fail("pod-manifest-unreadable", `the pod manifest ${file} is larger than 4 MiB`);
 }

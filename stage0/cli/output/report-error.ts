@@ -26,7 +26,7 @@ function isRktError(error: unknown): error is RktError {
 }
 
 /** Failed system calls carry an errno name; Node's own complaints (`ERR_…`) are bugs. */
-function isSystemError(error: unknown): error is Error {
+function isSystemError(error: unknown): error is Error & { code: string } {
 	if (!(error instanceof Error) || !("code" in error) || !("syscall" in error)) return false;
 	return typeof error.code === "string" && /^E(?!RR_)[A-Z0-9]+$/.test(error.code);
 }
@@ -61,8 +61,21 @@ function innermostHint(error: Error): string | undefined {
 	for (const part of causeChain(error)) {
 		if (isRktError(part) && part.hint !== undefined) return part.hint;
 	}
-	return undefined;
+	return isSystemError(error) ? SYSTEM_HINTS[error.code] : undefined;
 }
+
+/** For refusals of the system that no part of the program expected at this place. */
+const SYSTEM_HINTS: Readonly<Record<string, string>> = {
+	EACCES: "run rkt as root or as a member of the group rkt",
+	EPERM: "run rkt as root",
+	ENOTDIR: "check the directories given with --dir and the configuration",
+	EROFS: "make the file system writable, or choose another directory with --dir",
+	ENOSPC: "make room on the file system, for example with rkt gc and rkt image gc",
+	EDQUOT: "make room, for example with rkt gc and rkt image gc",
+	EMFILE: "raise the limit of open files: ulimit -n",
+	ENFILE: "the machine has too many open files",
+	EIO: "the disk or file system is damaged; see dmesg",
+};
 
 function stackOf(error: unknown): string {
 	return error instanceof Error ? (error.stack ?? error.message) : String(error);

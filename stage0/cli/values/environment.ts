@@ -1,9 +1,11 @@
-import * as fs from "node:fs";
 import type { EnvironmentVariable } from "../../../appc/schema/app.ts";
 import { ENVIRONMENT_NAME_RULE, isEnvironmentName } from "../../../appc/types/environment.ts";
 import { fail, messageOf } from "../../../lib/errors.ts";
+import { readTextUpTo } from "../../../lib/files.ts";
 import type { ParsedOptions } from "../parsed-options.ts";
 import { invalidValue, parsePair } from "./scalars.ts";
+
+const MAX_FILE_BYTES = 4 * 1024 * 1024;
 
 /** Variables for all apps of the pod, each source apart so that they can be laid over each other in order. */
 export interface PodEnvironment {
@@ -76,9 +78,11 @@ function readFiles(files: readonly string[]): Map<string, string> {
 }
 
 function readLines(file: string): string[] {
+	let text: string | undefined;
 	try {
-		return fs.readFileSync(file, "utf8").split(/\r?\n/);
+		text = readTextUpTo(file, MAX_FILE_BYTES);
 	} catch (error) {
 		return fail("environment-file-invalid", `cannot read ${file}: ${messageOf(error)}`, { cause: error });
 	}
+	return text?.split(/\r?\n/) ?? fail("environment-file-invalid", `${file} is larger than 4 MiB`);
 }
