@@ -6,6 +6,8 @@ export interface ByteReader {
 	readNow(length: number): Buffer | undefined;
 	/** Whatever comes next, at most `length` bytes; undefined at the end. */
 	chunk(length: number): Promise<Buffer | undefined>;
+	/** Passes over `length` bytes without waiting; false when they are not all here yet, and then none is passed. */
+	skipNow(length: number): boolean;
 	/** Passes over `length` bytes; how many there were. */
 	skip(length: number): Promise<number>;
 	/** Lets go of the source. */
@@ -52,6 +54,11 @@ export function createByteReader(source: AsyncIterable<Buffer>): ByteReader {
 	return {
 		chunk,
 		readNow,
+		skipNow: (length) => {
+			if (current.length - at < length) return false;
+			at += length;
+			return true;
+		},
 		read: async (length) => readNow(length) ?? (await collect(length)),
 		skip: async (length) => {
 			let skipped = 0;

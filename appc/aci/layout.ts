@@ -97,22 +97,18 @@ function checkEntry(raw: RawEntry, source: string): TarEntry | undefined {
 	if (path === "" && raw.type === "directory") return undefined;
 	checkPlace(path, raw, source);
 	if (raw.size > 0 && raw.type !== "file") refuseAci(source, `${quote(path)} is a ${raw.type} with content`);
-	for (const id of [raw.uid, raw.gid]) {
-		if (id < 0 || id > LARGEST_ID)
-			refuseAci(source, `${quote(path)} belongs to the impossible user or group ${id}`);
-	}
+	checkID(raw.uid, path, source);
+	checkID(raw.gid, path, source);
 	const { type, mode, uid, gid, size, mtimeNs } = raw;
-	return {
-		path,
-		type,
-		mode,
-		uid,
-		gid,
-		size,
-		mtimeNs,
-		...typeDetails(raw, path, source),
-		...keptXattrs(raw, path, source),
-	};
+	const entry: TarEntry = { path, type, mode, uid, gid, size, mtimeNs };
+	if (type === "directory" || type === "file")
+		return raw.xattrs.size === 0 ? entry : withXattrs(entry, raw.xattrs, source);
+	return { ...entry, ...typeDetails(raw, path, source) };
+}
+
+function checkID(id: number, path: string, source: string): void {
+	if (id < 0 || id > LARGEST_ID)
+		refuseAci(source, `${quote(path)} belongs to the impossible user or group ${id}`);
 }
 
 function checkPlace(path: string, { type }: RawEntry, source: string): void {
@@ -169,8 +165,8 @@ const CAPABILITY_SIZES = [12, 20, 24];
  * File capabilities and the user's own attributes, as in rkt; ACLs, SELinux labels and trusted attributes are
  * dropped, as are `user.overlay.` attributes: overlayfs may take those for its own white-outs.
  */
-function keptXattrs({ xattrs, type }: RawEntry, path: string, source: string): Partial<TarEntry> {
-	if (xattrs.size === 0 || (type !== "file" && type !== "directory")) return {};
+function withXattrs(entry: TarEntry, xattrs: ReadonlyMap<string, Buffer>, source: string): TarEntry {
+	const { path } = entry;
 	const kept = new Map<string, Buffer>();
 	for (const [name, value] of xattrs) {
 		if (name === "security.capability") {
@@ -182,11 +178,20 @@ function keptXattrs({ xattrs, type }: RawEntry, path: string, source: string): P
 		}
 		kept.set(name, value);
 	}
-	return kept.size === 0 ? {} : { xattrs: kept };
+	return kept.size === 0 ? entry : { ...entry, xattrs: kept };
 }
 
 /** A path without empty and `.` components; empty for the root of the archive. */
 function cleanPath(raw: string, what: string, source: string): string {
+	const bare = raw.endsWith("/") ? raw.slice(0, -1) : raw;
+	if (bare.length > NAME_MAX || UNUSUAL_PATH.test(bare)) return cleanUnusualPath(raw, what, source);
+	return decodeName(bare, what, source);
+}
+
+/** A component that is empty, `.` or `..`. */
+const UNUSUAL_PATH = /(?:^|\/)\.{0,2}(?:\/|$)/;
+
+function cleanUnusualPath(raw: string, what: string, source: string): string {
 	if (raw.startsWith("/")) refuseAci(source, `the ${what} ${quote(raw)} is absolute`);
 	const parts = raw.split("/").filter((part) => part !== "" && part !== ".");
 	for (const part of parts) {

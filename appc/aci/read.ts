@@ -47,15 +47,17 @@ export async function readAci(input: AsyncIterable<Buffer>, options: ReadAciOpti
 	const layout = createLayout(source, limits);
 	let manifestText: string | undefined;
 	let manifest: ImageManifest | undefined;
-	for await (const raw of readTar(meter.expanded(chunks, options.onUncompressedChunk), source)) {
+	const visit = (raw: RawEntry): Promise<void> | void => {
 		checkFileSize(raw, limits, source);
 		const entry = layout.check(raw);
-		if (entry === undefined) continue;
-		if (entry.path === "manifest") {
-			manifestText = await readManifest(entry, raw.body, limits, source);
-			manifest = parseImageManifest(manifestText, `manifest of ${source}`);
-		} else await options.onEntry?.(entry, raw.body);
-	}
+		if (entry?.path === "manifest") return takeManifest(entry, raw.body);
+		return entry && options.onEntry?.(entry, raw.body);
+	};
+	const takeManifest = async (entry: TarEntry, body: EntryBody): Promise<void> => {
+		manifestText = await readManifest(entry, body, limits, source);
+		manifest = parseImageManifest(manifestText, `manifest of ${source}`);
+	};
+	await readTar(meter.expanded(chunks, options.onUncompressedChunk), source, visit);
 	layout.finish();
 	if (manifest === undefined || manifestText === undefined) return refuseAci(source, "it has no manifest");
 	return { ...meter.result(), compression, manifest, manifestText, entries: layout.entries };

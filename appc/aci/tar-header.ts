@@ -29,35 +29,22 @@ export function decodeHeader(block: Buffer): RawHeader | string {
 	const magic = block.toString("latin1", 257, 265);
 	const gnu = magic === "ustar  \0";
 	if (!gnu && magic.slice(0, 6) !== "ustar\0") return "a header is neither ustar, pax nor GNU";
-	const numbers = readNumbers(block);
-	if (numbers.some((value) => value === undefined)) return "a header holds a malformed number";
-	const [mode = 0, uid = 0, gid = 0, size = 0, mtime = 0, major = 0, minor = 0] = numbers as number[];
-	const flag = String.fromCharCode(block[156] || 0x30);
-	return {
+	const device = block[156] === 0x33 || block[156] === 0x34;
+	const header: RawHeader = {
 		name: fullName(block, gnu),
 		linkName: textField(block, 157, 100),
-		flag,
-		mode,
-		uid,
-		gid,
-		size,
-		mtime,
-		major,
-		minor,
+		flag: String.fromCharCode(block[156] || 0x30),
+		mode: numberField(block, 100, 8),
+		uid: numberField(block, 108, 8),
+		gid: numberField(block, 116, 8),
+		size: numberField(block, 124, 12),
+		mtime: numberField(block, 136, 12),
+		major: device ? numberField(block, 329, 8) : 0,
+		minor: device ? numberField(block, 337, 8) : 0,
 	};
-}
-
-function readNumbers(block: Buffer): (number | undefined)[] {
-	const device = block[156] === 0x33 || block[156] === 0x34;
-	return [
-		numberField(block, 100, 8),
-		numberField(block, 108, 8),
-		numberField(block, 116, 8),
-		numberField(block, 124, 12),
-		numberField(block, 136, 12),
-		device ? numberField(block, 329, 8) : 0,
-		device ? numberField(block, 337, 8) : 0,
-	];
+	const { mode, uid, gid, size, mtime, major, minor } = header;
+	const malformed = Number.isNaN(mode + uid + gid + size + mtime + major + minor);
+	return malformed ? "a header holds a malformed number" : header;
 }
 
 /** GNU headers keep other things where ustar has the leading directories of a name; star's prefix is shorter. */
@@ -73,8 +60,8 @@ function textField(block: Buffer, start: number, length: number): string {
 	return block.toString("latin1", start, end === -1 || end > start + length ? start + length : end);
 }
 
-/** Octal digits between spaces and NULs, or GNU's base 256; undefined when it is neither or beyond 2⁵³. */
-function numberField(block: Buffer, start: number, length: number): number | undefined {
+/** Octal digits between spaces and NULs, or GNU's base 256; NaN when it is neither or beyond 2⁵³. */
+function numberField(block: Buffer, start: number, length: number): number {
 	const first = block[start] ?? 0;
 	if (first & 0x80) return binaryNumber(block.subarray(start, start + length));
 	let at = start;
@@ -86,15 +73,15 @@ function numberField(block: Buffer, start: number, length: number): number | und
 		if (digit < 0 || digit > 7) break;
 		value = value * 8 + digit;
 	}
-	for (; at < end; at++) if (block[at] !== 0x20 && block[at] !== 0) return undefined;
+	for (; at < end; at++) if (block[at] !== 0x20 && block[at] !== 0) return Number.NaN;
 	return value;
 }
 
-function binaryNumber(field: Buffer): number | undefined {
+function binaryNumber(field: Buffer): number {
 	const bits = BigInt(field.length * 8 - 1);
 	const value = BigInt.asIntN(Number(bits), BigInt(`0x${field.toString("hex")}`));
 	const number = Number(value);
-	return Number.isSafeInteger(number) ? number : undefined;
+	return Number.isSafeInteger(number) ? number : Number.NaN;
 }
 
 /** The sum of all bytes with the field itself as spaces; some old programs summed signed bytes. */

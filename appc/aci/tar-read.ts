@@ -43,37 +43,47 @@ interface Extensions {
 	longLink?: string;
 }
 
+const NO_EXTENSIONS: Extensions = {};
+const NO_RECORDS: PaxRecords = new Map();
+const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map();
+
 /**
- * The entries of a tar stream. Written for hostile input: every length is checked before anything is buffered,
- * what two programs could read differently is refused (sparse files, bodies of links, repeated or contradicting
- * extended headers, data behind the end). The body of an entry may be left unread.
+ * Calls `visit` for each entry of a tar stream. Written for hostile input: every length is checked before anything is
+ * buffered, what two programs could read differently is refused (sparse files, bodies of links, repeated or
+ * contradicting extended headers, data behind the end). The body of an entry may be left unread. As long as data is
+ * there and `visit` returns nothing to wait for, nothing is awaited: this makes a million small entries bearable.
  * Errors: `aci-invalid`, `aci-truncated`.
  */
-export async function* readTar(chunks: AsyncIterable<Buffer>, source: string): AsyncGenerator<RawEntry> {
+export async function readTar(
+	chunks: AsyncIterable<Buffer>,
+	source: string,
+	visit: (entry: RawEntry) => Promise<void> | void,
+): Promise<void> {
 	const reader = createByteReader(chunks);
 	try {
-		let extensions: Extensions = {};
+		let extensions = NO_EXTENSIONS;
 		for (;;) {
-			const header = await readHeader(reader, source);
+			const block = reader.readNow(BLOCK) ?? (await reader.read(BLOCK));
+			const header = readHeader(block, source);
 			if (header === undefined) break;
 			if ("xgLK".includes(header.flag)) {
 				extensions = await extend(reader, header, extensions, source);
 				continue;
 			}
 			const body = createBody(reader, applySize(header, extensions, source), source);
-			yield { ...combine(header, extensions, source), size: body.size, body: body.chunks };
-			await body.finish();
-			extensions = {};
+			const pending = visit(combine(header, extensions, body, source));
+			if (pending !== undefined) await pending;
+			if (!body.finishNow()) await body.finish();
+			extensions = NO_EXTENSIONS;
 		}
-		if (Object.keys(extensions).length > 0) refuseAci(source, "an extended header has no entry");
+		if (extensions !== NO_EXTENSIONS) refuseAci(source, "an extended header has no entry");
 		await checkRest(reader, source);
 	} finally {
 		await reader.close();
 	}
 }
 
-async function readHeader(reader: ByteReader, source: string): Promise<RawHeader | undefined> {
-	const block = reader.readNow(BLOCK) ?? (await reader.read(BLOCK));
+function readHeader(block: Buffer, source: string): RawHeader | undefined {
 	if (block.length < BLOCK) refuseTruncated(source, "where another entry or the end mark should be");
 	if (isZeroBlock(block)) return undefined;
 	const header = decodeHeader(block);
@@ -149,8 +159,8 @@ function applySize(header: RawHeader, { pax }: Extensions, source: string): numb
 	return size;
 }
 
-function combine(header: RawHeader, extensions: Extensions, source: string): Omit<RawEntry, "size" | "body"> {
-	const { pax = new Map<string, Buffer>() } = extensions;
+function combine(header: RawHeader, extensions: Extensions, body: Body, source: string): RawEntry {
+	const { pax = NO_RECORDS } = extensions;
 	const name = longText(pax.get("path"), extensions.longName, header.name, source);
 	const type = header.flag === "0" && name.endsWith("/") ? "directory" : TYPES[header.flag];
 	if (type === undefined) {
@@ -171,7 +181,9 @@ function combine(header: RawHeader, extensions: Extensions, source: string): Omi
 		mtimeNs: record("mtime", paxTime, BigInt(header.mtime) * 1_000_000_000n),
 		major: header.major,
 		minor: header.minor,
-		xattrs: paxXattrs(pax),
+		xattrs: pax === NO_RECORDS ? NO_XATTRS : paxXattrs(pax),
+		size: body.size,
+		body: body.chunks,
 	};
 }
 
@@ -185,7 +197,9 @@ function longText(pax: Buffer | undefined, gnu: string | undefined, short: strin
 interface Body {
 	readonly size: number;
 	readonly chunks: EntryBody;
-	/** Passes over what was not read, and over the padding. */
+	/** Passes over what was not read and over the padding, if all of it is here. */
+	finishNow(): boolean;
+	/** The same, waiting for it. */
 	finish(): Promise<void>;
 }
 
@@ -199,10 +213,15 @@ function createBody(reader: ByteReader, size: number, source: string): Body {
 			yield chunk;
 		}
 	}
+	const rest = (): number => remaining + (-size & (BLOCK - 1));
 	const finish = async (): Promise<void> => {
-		const rest = remaining + (-size & (BLOCK - 1));
-		remaining = 0;
-		if (rest > 0 && (await reader.skip(rest)) < rest) refuseTruncated(source, "inside a file");
+		const left = rest();
+		if ((await reader.skip(left)) < left) refuseTruncated(source, "inside a file");
 	};
-	return { size, chunks: { [Symbol.asyncIterator]: chunks }, finish };
+	return {
+		size,
+		chunks: { [Symbol.asyncIterator]: chunks },
+		finishNow: () => reader.skipNow(rest()),
+		finish,
+	};
 }

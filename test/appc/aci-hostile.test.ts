@@ -6,6 +6,7 @@ import t from "tap";
 import type { AciLimits } from "../../appc/aci/limits.ts";
 import { type ReadAci, readAci } from "../../appc/aci/read.ts";
 import { messageOf } from "../../lib/errors.ts";
+import { cpuTime } from "../support/cpu-time.ts";
 import {
 	aciBytes,
 	base256,
@@ -730,15 +731,18 @@ async function verdictOf(
 	}
 }
 
+// The limits of single archives are checked one by one below.
+t.setTimeout(170_000);
+
 const GROUPS = { NAMES, LAYOUT, LINKS, TYPES, NUMBERS, HEADERS, STREAMS, SIZES };
 
 for (const [group, cases] of Object.entries(GROUPS)) {
 	t.test(`archives: ${group.toLowerCase()}`, async (t) => {
 		for (const [name, archive, verdict, limits] of cases) {
 			for (const pieces of [archive.length > 100_000 ? 1 << 20 : 511, 1 << 20]) {
-				const start = performance.now();
+				const start = cpuTime();
 				const result = await verdictOf(archive, pieces, limits);
-				t.ok(performance.now() - start < 5000, `${name}: in time`);
+				t.ok(cpuTime() - start < 5000, `${name}: in time`);
 				if (verdict === "ok") {
 					t.ok(!(result instanceof Error), `${name}: ${messageOf(result)}`);
 					continue;
@@ -756,33 +760,35 @@ t.test("there are enough of them", (t) => {
 	t.end();
 });
 
-/** Headers only, as many as are asked for. */
+/** Headers only, as many as are asked for; digits are counted up in place and in the check sum. */
 async function* manyEntries(count: number): AsyncGenerator<Buffer> {
 	yield Buffer.concat([MANIFEST_ENTRY, ROOTFS_ENTRY]);
-	const block = tarEntry({ name: "rootfs/0000000", body: "" });
-	for (let done = 0; done < count; ) {
-		const blocks: Buffer[] = [];
-		for (; blocks.length < 1000 && done < count; done++) {
-			const digits = String(done).padStart(7, "0");
-			const copy = Buffer.from(block);
-			copy.write(digits, 7, "latin1");
-			const sum = Number.parseInt(block.toString("latin1", 148, 154), 8);
-			const added = [...digits].reduce((total, digit) => total + Number(digit), 0);
-			copy.write(octal(sum + added, 6), 148, "latin1");
-			blocks.push(copy);
+	const blocks = Buffer.concat(
+		Array.from({ length: 1000 }, (_, index) =>
+			tarEntry({ name: `rootfs/${String(index).padStart(3, "0")}-0000`, body: "" }),
+		),
+	);
+	for (let thousand = 0; thousand < count / 1000; thousand++) {
+		const copy = Buffer.from(blocks);
+		const digits = String(thousand).padStart(4, "0");
+		const added = [...digits].reduce((total, digit) => total + Number(digit), 0);
+		for (let at = 0; at < copy.length; at += 512) {
+			copy.write(digits, at + 11, "latin1");
+			const sum = Number.parseInt(copy.toString("latin1", at + 148, at + 154), 8);
+			copy.write(octal(sum + added, 6), at + 148, "latin1");
 		}
-		yield Buffer.concat(blocks);
+		yield copy;
 	}
 	yield TAR_END;
 }
 
 t.test("a million entries", async (t) => {
-	const start = performance.now();
+	const before = cpuTime();
 	await t.rejects(readAci(manyEntries(1_000_000), { source: "X" }), {
 		code: "aci-too-large",
 		message: /more than 500000 entries/,
 	});
-	t.ok(performance.now() - start < 60_000);
+	t.ok(cpuTime() - before < 40_000, "in little time of the processor");
 	t.ok(process.memoryUsage().rss < 800_000_000);
 });
 

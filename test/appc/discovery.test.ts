@@ -8,6 +8,7 @@ import {
 import { MAX_DISCOVERY_PAGE, readDiscoveryTags } from "../../appc/discovery/meta-tags.ts";
 import { displayName, matchesImage, missingLabels } from "../../appc/matching.ts";
 import { parseImageName } from "../../appc/types/image-name.ts";
+import { cpuTime } from "../support/cpu-time.ts";
 
 t.test("pages to ask, upwards", (t) => {
 	t.strictSame(discoveryURLs("a.com/b/c"), [
@@ -65,13 +66,13 @@ t.test("a page without end", async (t) => {
 		message: /^https:\/\/a.com/,
 	});
 	t.ok(given <= MAX_DISCOVERY_PAGE + 65_536);
-	const start = performance.now();
+	const start = cpuTime();
 	await t.resolves(readDiscoveryTags('<meta name="ac-discovery" content="a b">'.repeat(100_000), "x"));
 	await t.rejects(readDiscoveryTags("<b>".repeat(1_000_000), "x"), { message: /nested deeper than 512/ });
 	await t.resolves(readDiscoveryTags("<b>".repeat(500) + "</i>".repeat(900_000), "x"));
 	await t.resolves(readDiscoveryTags("<p>".repeat(1_000_000), "x"));
 	await t.resolves(readDiscoveryTags(`<meta ${"a=".repeat(2_000_000)}`, "x"));
-	t.ok(performance.now() - start < 20_000);
+	t.ok(cpuTime() - start < 20_000);
 });
 
 t.test("prefixes cover whole components", (t) => {

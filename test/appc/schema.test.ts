@@ -6,6 +6,7 @@ import { checkIsolator, isolatorValues } from "../../appc/schema/isolators.ts";
 import { parsePodManifest } from "../../appc/schema/pod-manifest.ts";
 import { goJson, serializeManifest } from "../../appc/schema/serialize.ts";
 import { messageOf } from "../../lib/errors.ts";
+import { cpuTime } from "../support/cpu-time.ts";
 
 type Json = Record<string, unknown>;
 
@@ -406,13 +407,13 @@ t.test("refused, with source, place and value", (t) => {
 });
 
 t.test("hostile numbers of elements take little time", (t) => {
-	const start = performance.now();
+	const start = cpuTime();
 	const labels = Array.from({ length: 50_000 }, (_, index) => named(`a${index}`, ""));
 	t.equal(parseImageManifest(image({ labels }), "x").labels.length, 50_000);
 	t.throws(() => parseImageManifest(image({ labels: labels.map(() => named("A", "")) }), "x"), {
 		code: "manifest-invalid",
 	});
-	t.ok(performance.now() - start < 5000);
+	t.ok(cpuTime() - start < 5000);
 	t.end();
 });
 

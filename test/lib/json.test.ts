@@ -1,6 +1,7 @@
 import t from "tap";
 import { RktError } from "../../lib/errors.ts";
 import { parseJson } from "../../lib/json.ts";
+import { cpuTime } from "../support/cpu-time.ts";
 
 const VALID = [
 	"{}",
@@ -111,9 +112,9 @@ t.test("ten megabytes of every shape take little time", (t) => {
 		objects: `[${'{"a":1,"b":[]},'.repeat(600_000)}1]`,
 	};
 	for (const [name, text] of Object.entries(shapes)) {
-		const start = performance.now();
+		const start = cpuTime();
 		t.strictSame(JSON.stringify(parseJson(text, "x")), JSON.stringify(JSON.parse(text)), name);
-		t.ok(performance.now() - start < 8000, name);
+		t.ok(cpuTime() - start < 8000, name);
 	}
 	t.end();
 });
