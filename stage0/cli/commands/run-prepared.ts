@@ -1,4 +1,5 @@
 import { fail } from "../../../lib/errors.ts";
+import { readStage1OfPod } from "../../handoff/stage1-of-pod.ts";
 import { isOverlayPod } from "../../pod/mount-pod.ts";
 import { overlayProblem } from "../../pod/overlay-support.ts";
 import { podPlace } from "../../pod/pod-directories.ts";
@@ -35,6 +36,7 @@ export const runPrepared: Handler = async (context, invocation) => {
 			hint: "prepare it again with --no-overlay",
 		});
 	}
+	readStage1OfPod(dataDirectory, pod.directory);
 	const running = toRun(dataDirectory, pod);
 	const appNames = manifest.apps.map((app) => app.name);
 	const request = { syscall, dataDirectory, pod: running, appNames, flags };

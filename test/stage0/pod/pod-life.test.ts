@@ -8,6 +8,7 @@ import { podPlace } from "../../../stage0/pod/pod-directories.ts";
 import { observePod, tryLockPod } from "../../../stage0/pod/pod-lock.ts";
 import { createPod, toGarbage, toPrepared, toRun } from "../../../stage0/pod/transitions.ts";
 import { allocateUserRange } from "../../../stage0/pod/user-range.ts";
+import { distDirectory } from "../../support/dist-directory.ts";
 import { enterPrivateHost } from "../../support/private-host.ts";
 import { readSourceFiles } from "../../support/source-files.ts";
 import { waitFor } from "../../support/wait-for.ts";
@@ -96,6 +97,36 @@ t.test("pods of a stage1 that only takes notes", async (t) => {
 		const flags = ["--dns=10.1.1.1", "--hosts-entry=10.2.2.2=name"];
 		const result = await run("cat stage1/rootfs/etc/rkt-resolv.conf stage1/rootfs/etc/rkt-hosts", flags);
 		t.match(result.stdout, /nameserver 10\.1\.1\.1\n[\s\S]*10\.2\.2\.2 name\n/);
+	});
+
+	t.test("sockets passed by systemd, the lock and nothing else stay open", async (t) => {
+		const file = path.join(host.directory, "socket");
+		fs.writeFileSync(file, "passed on");
+		const fd = fs.openSync(file, "r");
+		const places = [`--dir=${host.dataDirectory}`, `--local-config=${host.configDirectory}`];
+		const words = [...places, "run", host.stage1, "--net=none", host.app];
+		const script = 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@"';
+		const result = spawnSync("sh", ["-c", script, path.join(distDirectory(), "rkt"), ...words], {
+			stdio: ["ignore", "pipe", "pipe", fd],
+			encoding: "utf8",
+			env: { ...process.env, PROBE: "cat <&3; echo; for fd in /proc/$PPID/fd/*; do readlink $fd; done" },
+		});
+		fs.closeSync(fd);
+		t.equal(result.status, 0, result.stderr);
+		const [content, ...open] = result.stdout.trim().split("\n");
+		t.equal(content, "passed on");
+		const known = /^(\/dev\/null|pipe:.*|socket:.*)$/;
+		const rest = open
+			.filter((target) => !known.test(target))
+			.map((target) => target.replace(/[0-9a-f-]{36}/, "UUID"));
+		t.strictSame(
+			rest.sort(),
+			[
+				path.join(fs.realpathSync(host.dataDirectory), "pods/run/UUID"),
+				file,
+				path.join(fs.realpathSync(host.dataDirectory), "pods/run/UUID/stage1/rootfs/run"),
+			].sort(),
+		);
 	});
 
 	t.test("--no-overlay copies", async (t) => {
