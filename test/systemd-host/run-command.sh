@@ -7,5 +7,8 @@ control=/run/systemd-host
 mapfile -d '' environment <"$control/environment"
 mapfile -d '' command <"$control/command"
 cd "$(<"$control/directory")" || exit 125
+echo $$ >"$control/pid"
 env -i "${environment[@]}" "${command[@]}"
-exit $?
+status=$?
+echo "$status" >"$control/status"
+exit "$status"

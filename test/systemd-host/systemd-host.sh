@@ -142,6 +142,14 @@ run_command() {
 	in_host "${run[@]}" /bin/bash /run/systemd-host/run-command.sh <&0 {life}>&- &
 	wait $!
 	status=$?
+	# systemd-run ends early when the command stops D-Bus; the command itself goes on.
+	while [ "$status" != 124 ] && command_runs; do sleep 0.05; done
+	[ ! -s "$work/control/status" ] || status=$(<"$work/control/status")
+}
+
+command_runs() {
+	[ -s "$work/control/pid" ] && [ ! -s "$work/control/status" ] &&
+		[ -d "/proc/$init/root/proc/$(<"$work/control/pid")" ]
 }
 
 started=$(date +%s%N)
