@@ -33,7 +33,7 @@ const MEANING: Readonly<Record<string, readonly (keyof InsecureOptions)[]>> = {
 	all: [...FETCH, ...RUN],
 };
 
-export const INSECURE_WORDS: readonly string[] = Object.keys(MEANING);
+const INSECURE_WORDS: readonly string[] = Object.keys(MEANING);
 
 /** Reads the comma list. Errors: `flag-value-invalid` for an unknown or repeated word. */
 export function parseInsecureOptions(value: string): InsecureOptions {

@@ -74,7 +74,7 @@ export function readPullPolicy(options: ParsedOptions): PullPolicy {
 const STAGE1_FLAGS = ["url", "path", "name", "hash", "from-dir", "image"] as const;
 
 /** Errors: `flags-conflict`, `flag-value-invalid`. */
-export function readStage1Flags(options: ParsedOptions): Stage1Selection {
+function readStage1Flags(options: ParsedOptions): Stage1Selection {
 	const given = STAGE1_FLAGS.filter((kind) => options.given(`stage1-${kind}`));
 	const [kind, second] = given;
 	if (kind === undefined) return { kind: "default" };

@@ -54,7 +54,7 @@ export async function runStage1(syscall: Syscall, log: Log, handOff: RunHandOff)
 }
 
 /** The descriptors of socket activation (sd_listen_fds(3)), when they are meant for this process. */
-export function passedDescriptors(environment: Readonly<Record<string, string>>, pid: number): number[] {
+function passedDescriptors(environment: Readonly<Record<string, string>>, pid: number): number[] {
 	const count = Number(environment.LISTEN_FDS ?? "0");
 	if (environment.LISTEN_PID !== String(pid) || !Number.isInteger(count) || count < 1 || count > 1024)
 		return [];

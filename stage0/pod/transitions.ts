@@ -84,6 +84,6 @@ export function toGarbage(dataDirectory: string, pod: LockedPod): LockedPod | un
 }
 
 /** A version 4 UUID from the kernel, lower-case with dashes; loading node:crypto would cost 4 ms. */
-export function randomUuid(): string {
+function randomUuid(): string {
 	return fs.readFileSync("/proc/sys/kernel/random/uuid", "latin1").trim();
 }

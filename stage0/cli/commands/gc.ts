@@ -1,8 +1,9 @@
+import { lstatIfExists } from "../../../lib/files.ts";
 import { writeStdout } from "../../../lib/log.ts";
+import type { Syscall } from "../../../lib/syscall/syscall.ts";
 import { createCleaner } from "../../handoff/clean-pod.ts";
 import { collectPods } from "../../pod/collect.ts";
-import { listPodPlaces } from "../../pod/pod-directories.ts";
-import { POD_DIRECTORIES } from "../../pod/states.ts";
+import { storeLayout } from "../../store/layout.ts";
 import type { Handler } from "../command.ts";
 import { reportError } from "../output/report-error.ts";
 import { formatDuration } from "../values/scalars.ts";
@@ -12,7 +13,6 @@ import { findDataDirectory, loadSyscall } from "../workspace.ts";
 export const collectGarbage: Handler = async (context, { options }) => {
 	const { globals, environment, log } = context;
 	const dataDirectory = findDataDirectory(context);
-	if (listPodPlaces(dataDirectory, POD_DIRECTORIES).places.length === 0) return 0;
 	const gracePeriodMs = options.duration("grace-period");
 	const syscall = await loadSyscall();
 	await collectPods(syscall, {
@@ -27,5 +27,13 @@ export const collectGarbage: Handler = async (context, { options }) => {
 			log.info(`pod "${uuid}" not removed: still within grace period (${formatDuration(gracePeriodMs)})`),
 		onError: (_uuid, error) => reportError("gc", error, globals.debug),
 	});
+	if (!options.on("mark-only")) await sweepStore(dataDirectory, syscall, gracePeriodMs);
 	return 0;
 };
+
+/** What killed commands left of images; parts of downloads may be resumed within the grace period. */
+async function sweepStore(dataDirectory: string, syscall: Syscall, graceMs: number): Promise<void> {
+	if (!lstatIfExists(storeLayout(dataDirectory).directory)) return;
+	const { openStore } = await import("../../store/store.ts");
+	openStore(dataDirectory, syscall).sweep(graceMs);
+}
