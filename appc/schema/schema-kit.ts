@@ -15,59 +15,58 @@ export function once<T>(make: () => T): () => T {
 	};
 }
 
-/** A string without NUL, which the kernel would cut there. */
-export function plainText(): z.ZodMiniString {
-	return text((value) => !value.includes("\0"), "may not hold a NUL character");
-}
-
-/** A string for which `test` holds; `rule` completes "NAME VALUE …". */
+/** A string for which `test` holds, without NUL, which the kernel would cut there; `rule` completes "NAME VALUE …". */
 export function text(test: (value: string) => boolean, rule: string): z.ZodMiniString {
 	return z.string().check(z.refine((value) => !value.includes("\0") && test(value), { error: rule }));
 }
 
-export function filledText(): z.ZodMiniString {
-	return text((value) => value !== "", "may not be empty");
-}
+// Schemas without parameters are made once and used in many places: making one costs as much as hundreds of checks.
 
-export function absolutePath(): z.ZodMiniString {
-	return text((value) => value.startsWith("/"), "must be an absolute path");
-}
+export const plainText: () => z.ZodMiniString = once(() => text(() => true, "may not hold a NUL character"));
 
-export function acIdentifier(): z.ZodMiniString {
-	return text(isACIdentifier, `must be an AC identifier: ${AC_IDENTIFIER_RULE}`);
-}
+export const filledText: () => z.ZodMiniString = once(() =>
+	text((value) => value !== "", "may not be empty"),
+);
 
-export function acName(): z.ZodMiniString {
-	return text(isACName, `must be an AC name: ${AC_NAME_RULE}`);
-}
+export const absolutePath: () => z.ZodMiniString = once(() =>
+	text((value) => value.startsWith("/"), "must be an absolute path"),
+);
 
-export function acVersion(): z.ZodMiniString {
-	return text(isACVersion, "must be a semantic version other than 0.0.0");
-}
+export const acIdentifier: () => z.ZodMiniString = once(() =>
+	text(isACIdentifier, `must be an AC identifier: ${AC_IDENTIFIER_RULE}`),
+);
+
+export const acName: () => z.ZodMiniString = once(() =>
+	text(isACName, `must be an AC name: ${AC_NAME_RULE}`),
+);
+
+export const acVersion: () => z.ZodMiniString = once(() =>
+	text(isACVersion, "must be a semantic version other than 0.0.0"),
+);
 
 /** A hash of the specification: only SHA-512 is known. Cut short as a user may write it, see image-id.ts. */
-export function hash() {
-	return z.pipe(
+export const hash = once(() =>
+	z.pipe(
 		text(
 			(value) => /^sha512-[0-9a-fA-F]{2,128}$/.test(value),
 			'must be "sha512-" and 2 to 128 hexadecimal digits',
 		),
 		z.transform((value: string) => value.toLowerCase()),
-	);
-}
+	),
+);
 
 export function integer(from: number, to: number) {
-	return z.int().check(
-		z.refine((value) => value >= from && value <= to, {
-			error: `must be a whole number from ${from} to ${to}`,
-		}),
-	);
+	return z
+		.int()
+		.check(
+			z.refine((value) => value >= from && value <= to, {
+				error: `must be a whole number from ${from} to ${to}`,
+			}),
+		);
 }
 
 /** A user or group number; 2³²−1 means "none" to the kernel. */
-export function numericID() {
-	return integer(0, 0xfffffffe);
-}
+export const numericID = once(() => integer(0, 0xfffffffe));
 
 /** A list that is empty when absent. */
 export function list<T extends z.ZodMiniType>(element: T) {
@@ -96,9 +95,7 @@ export function uniqueList<K extends string, T extends z.ZodMiniType<{ readonly 
 }
 
 /** {string: string}, empty when absent. */
-export function stringMap() {
-	return z._default(z.record(z.string(), plainText()), {});
-}
+export const stringMap = once(() => z._default(z.record(z.string(), plainText()), {}));
 
 /** An issue of a check that looks at several members. */
 export function customIssue(input: unknown, path: PropertyKey[], message: string): z.core.$ZodRawIssue {
