@@ -66,7 +66,7 @@ export function judgeStatus(status: string, exitCode: number, context: StatusCon
 			throw new RktError(refusal.code, `${context.source}: ${refusal.problem}`, { hint: refusal.hint });
 	}
 	const unknown = lines.find((line) => line.keyword === "ERRSIG");
-	if (unknown) throw unknownKey(unknown, context);
+	if (unknown) throw unverifiable(unknown, context);
 	const valid = lines.filter((line) => line.keyword === "VALIDSIG");
 	const good = lines.filter((line) => line.keyword === "GOODSIG");
 	const started = lines.filter((line) => line.keyword === "NEWSIG");
@@ -98,11 +98,7 @@ function checkValid(line: StatusLine, context: StatusContext): string {
 	const [signer, , , , , , , hash = "", signatureClass, primary] = line.fields;
 	const fingerprint = (primary ?? signer ?? "").toLowerCase();
 	if (signatureClass !== CLASS_BINARY) throw malformed(context.source);
-	if (WEAK_HASHES.has(hash)) {
-		throw new RktError("signature-weak", `${context.source}: the signature uses MD5, SHA-1 or RIPE-MD`, {
-			hint: "ask the publisher for a signature with SHA-256 or better",
-		});
-	}
+	if (WEAK_HASHES.has(hash)) throw weak(context.source);
 	if (!context.keys.some((key) => key.fingerprint === fingerprint)) throw unknownKey(line, context);
 	return fingerprint;
 }
@@ -110,6 +106,24 @@ function checkValid(line: StatusLine, context: StatusContext): string {
 export function malformed(source: string): RktError {
 	return new RktError("signature-malformed", `${source}: the signature is not a detached OpenPGP signature`, {
 		hint: "make it with: gpg --armor --detach-sign IMAGE.aci",
+	});
+}
+
+/** Why gpgv could not check a signature, in the sixth field of ERRSIG as a number of libgpg-error. */
+const ERRSIG_REASONS = { digest: "5", badKey: "6" } as const;
+
+function unverifiable(line: StatusLine, context: StatusContext): RktError {
+	const reason = line.fields[5];
+	if (reason === ERRSIG_REASONS.digest) return weak(context.source);
+	if (reason !== ERRSIG_REASONS.badKey) return unknownKey(line, context);
+	return new RktError("signature-key-unusable", `${context.source}: the signing key cannot be used now`, {
+		hint: "it may be valid only from a later date on: check the clock of this machine and the key",
+	});
+}
+
+function weak(source: string): RktError {
+	return new RktError("signature-weak", `${source}: the signature uses MD5, SHA-1 or RIPE-MD`, {
+		hint: "ask the publisher for a signature with SHA-256 or better",
 	});
 }
 

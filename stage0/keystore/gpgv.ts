@@ -28,11 +28,23 @@ const MAX_SIGNATURES = 8;
  */
 export async function runGpgv(request: GpgvRequest): Promise<{ status: string; exitCode: number }> {
 	const signature = normalizeSignature(request.signature, request.source);
+	const keyring = namelessFile(request.keyring);
+	const signatureFile = namelessFile(signature);
+	try {
+		return await spawnGpgv(keyring, signatureFile, request.data);
+	} finally {
+		fs.closeSync(keyring);
+		fs.closeSync(signatureFile);
+	}
+}
+
+/** Open for reading and already removed, so that nothing stays behind when rkt is killed. */
+function namelessFile(content: Uint8Array): number {
 	const directory = fs.mkdtempSync(path.join(os.tmpdir(), "rkt-gpgv-"));
 	try {
-		fs.writeFileSync(path.join(directory, "keyring.gpg"), request.keyring, { mode: 0o600 });
-		fs.writeFileSync(path.join(directory, "signature"), signature, { mode: 0o600 });
-		return await spawnGpgv(directory, request.data);
+		const file = path.join(directory, "file");
+		fs.writeFileSync(file, content, { mode: 0o600 });
+		return fs.openSync(file, "r");
 	} finally {
 		fs.rmSync(directory, { recursive: true, force: true });
 	}
@@ -55,21 +67,22 @@ function normalizeSignature(data: Uint8Array, source: string): Uint8Array {
 }
 
 function spawnGpgv(
-	directory: string,
+	keyring: number,
+	signature: number,
 	data: number | Readable,
 ): Promise<{ status: string; exitCode: number }> {
 	const args = [
 		"--homedir",
-		directory,
+		"/nonexistent",
 		"--status-fd",
 		"3",
 		"--keyring",
-		path.join(directory, "keyring.gpg"),
-		path.join(directory, "signature"),
+		"/proc/self/fd/4",
+		"/proc/self/fd/5",
 		"-",
 	];
 	const child = spawn("gpgv", args, {
-		stdio: [typeof data === "number" ? data : "pipe", "ignore", "ignore", "pipe"],
+		stdio: [typeof data === "number" ? data : "pipe", "ignore", "ignore", "pipe", keyring, signature],
 		env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" },
 	});
 	let status = "";

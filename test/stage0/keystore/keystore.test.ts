@@ -10,6 +10,7 @@ import { parseKey } from "../../../stage0/keystore/parse-key.ts";
 
 /** A short path, because gpg-agent's socket lies in it. */
 const home = fs.mkdtempSync("/tmp/rkt-ks-");
+t.setTimeout(170_000);
 t.teardown(() => {
 	execFileSync("gpgconf", ["--homedir", home, "--kill", "all"]);
 	fs.rmSync(home, { recursive: true, force: true });
@@ -62,6 +63,7 @@ const stranger = makeKey("Stranger <s@example.com>");
 const foo = makeKey("Foo <foo@example.com>");
 const expired = makeKey("Expired <e@example.com>", { expires: "1y", clock: "20200101T000000" });
 const aged = makeKey("Aged <a@example.com>", { clock: "20200101T000000" });
+const future = makeKey("Future <f@example.com>", { clock: "20950101T000000" });
 const revoked = makeKey("Revoked <r@example.com>");
 const revokedSignature = revoked.sign(data);
 const certificate = fs.readFileSync(
@@ -86,7 +88,7 @@ function newKeystore(t: Test) {
 
 t.test("detached signatures: the table", async (t) => {
 	const { keystore, add } = newKeystore(t);
-	for (const key of [good, rsa, expired, aged, revoked]) add(key, "example.com");
+	for (const key of [good, rsa, expired, aged, future, revoked]) add(key, "example.com");
 	add(foo, "example.com/foo");
 	const armored = good.sign(data);
 	const binary = dearmor(armored, "SIGNATURE", true) as Uint8Array;
@@ -120,6 +122,8 @@ t.test("detached signatures: the table", async (t) => {
 		["of a revoked key", revokedSignature, "signature-key-revoked"],
 		["that expired", aged.sign(data, "--default-sig-expire=1d"), "signature-expired"],
 		["of an old key that never expires", aged.sign(data), "ok"],
+		["of a key that is not valid yet", future.sign(data), "signature-key-unusable"],
+		["with MD5", rsa.sign(data, "--digest-algo=MD5", "--allow-weak-digest-algos"), "signature-weak"],
 		["with SHA-1", good.sign(data, "--digest-algo=SHA1", "--weak-digest=MD5"), "signature-weak"],
 		["of a text document", good.sign(data, "--textmode"), "signature-malformed"],
 		["empty", "", "image-unsigned"],
