@@ -56,13 +56,11 @@ export const hash = once(() =>
 );
 
 export function integer(from: number, to: number) {
-	return z
-		.int()
-		.check(
-			z.refine((value) => value >= from && value <= to, {
-				error: `must be a whole number from ${from} to ${to}`,
-			}),
-		);
+	return z.int().check(
+		z.refine((value) => value >= from && value <= to, {
+			error: `must be a whole number from ${from} to ${to}`,
+		}),
+	);
 }
 
 /** A user or group number; 2³²−1 means "none" to the kernel. */
