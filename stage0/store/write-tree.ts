@@ -1,8 +1,9 @@
+import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { crashPoint } from "../../lib/crash-point.ts";
-import { isErrno } from "../../lib/errors.ts";
-import { fsyncPath } from "../../lib/files.ts";
+import { fail, isErrno } from "../../lib/errors.ts";
+import { fsyncPath, writeFileAtomic } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { type ImageRecord, readRecord, writeRecord } from "./image-record.ts";
 import { readManifest } from "./image-store.ts";
@@ -50,27 +51,36 @@ async function writeLocked(layout: StoreLayout, syscall: Syscall, request: TreeR
 		throw error;
 	}
 	crashPoint("tree-written");
+	const flushed = flush(directory);
+	flushed.catch(() => {});
 	const { hash, size } = digestTree(directory, syscall);
-	const files = { manifest: readManifest(layout, record.key), hash, image: record.key, size: String(size) };
-	for (const [name, text] of Object.entries(files))
-		fs.writeFileSync(path.join(directory, name), text, { mode: 0o600 });
-	flush(directory, syscall);
+	await flushed;
 	crashPoint("tree-flushed");
-	fs.writeFileSync(path.join(directory, "rendered"), "", { mode: 0o600 });
-	fsyncPath(directory);
+	const files = { manifest: readManifest(layout, record.key), hash, image: record.key, size: String(size) };
+	for (const [name, text] of Object.entries(files)) writeFileAtomic(path.join(directory, name), text, 0o600);
+	writeFileAtomic(path.join(directory, "rendered"), "", 0o600);
 	fsyncPath(layout.treeDirectory);
 	crashPoint("tree-rendered");
 	await recordSize(layout, syscall, record.key, size);
 }
 
-/** Everything of the tree is on the disk before it is marked as complete. */
-function flush(directory: string, syscall: Syscall): void {
-	const fd = fs.openSync(directory, "r");
-	try {
-		syscall.syncfs(fd);
-	} finally {
-		fs.closeSync(fd);
-	}
+/**
+ * Everything of the tree is on the disk before it is marked as complete. A program of its own, because the disk and
+ * the hash of the tree take about the same time.
+ */
+async function flush(directory: string): Promise<void> {
+	const child = spawn("sync", ["--file-system", directory], {
+		stdio: "ignore",
+		env: { PATH: "/usr/bin:/bin" },
+	});
+	const status = await new Promise((resolve, reject) => {
+		child.once("error", reject);
+		child.once("close", resolve);
+	});
+	if (status === 0) return;
+	fail("tree-not-written", `cannot write the root file system ${directory} to the disk`, {
+		hint: "look at the kernel log for errors of the disk",
+	});
 }
 
 async function recordSize(layout: StoreLayout, syscall: Syscall, key: string, size: number): Promise<void> {

@@ -26,6 +26,7 @@ import { createSigningKey, type SigningKey } from "../../support/signing-key.ts"
 enterPrivateHost();
 
 const scratch = fs.mkdtempSync("/var/tmp/rkt-fetch-test-");
+t.setTimeout(170_000);
 t.teardown(() => fs.rmSync(scratch, { recursive: true, force: true }));
 addHostNames(path.join(scratch, "hosts"), ["example.test", "other.test", "keys.test"]);
 const syscall = createLinuxSyscall();

@@ -21,6 +21,7 @@ import { addHostNames, enterPrivateHost } from "../../support/private-host.ts";
 enterPrivateHost();
 
 const scratch = fs.mkdtempSync("/var/tmp/rkt-http-test-");
+t.setTimeout(170_000);
 t.teardown(() => fs.rmSync(scratch, { recursive: true, force: true }));
 addHostNames(path.join(scratch, "hosts"), ["one.test", "two.test", "sub.one.test", "unnamed.test"]);
 
