@@ -52,18 +52,26 @@ join_cgroups() {
 	done <"$1"
 }
 
-# Kills what is left in the cgroups of the table and removes them; says which could not be removed.
+# Kills what is in the cgroups of the table and removes them, again and again, for a process that was just about to
+# join them; says which could not be removed.
 remove_cgroups() {
-	local table=$1 directory kind attempt
+	local table=$1 attempt left
+	for attempt in {1..500}; do
+		left=$(remove_once "$table")
+		[ -n "$left" ] || return 0
+		sleep 0.02
+	done
+	echo "systemd-host: could not remove the cgroups" $left >&2
+}
+
+# Prints the cgroups that are still there.
+remove_once() {
+	local directory kind
 	while IFS=$'\t' read -r directory kind; do
-		[ "$kind" != unified ] || echo 1 2>/dev/null >"$directory/cgroup.kill"
-	done <"$table"
+		[ ! -d "$directory" ] || [ "$kind" != unified ] || echo 1 >"$directory/cgroup.kill"
+	done <"$1"
 	while IFS=$'\t' read -r directory kind; do
-		for attempt in {1..200}; do
-			find "$directory" -depth -type d -exec rmdir {} + 2>/dev/null
-			[ -d "$directory" ] || break
-			sleep 0.02
-		done
-		[ ! -d "$directory" ] || echo "systemd-host: could not remove the cgroup $directory" >&2
-	done <"$table"
+		[ ! -d "$directory" ] || find "$directory" -depth -type d -exec rmdir {} + 2>/dev/null
+		[ ! -d "$directory" ] || echo "$directory"
+	done <"$1"
 }
