@@ -1,11 +1,14 @@
 import { fail } from "../../lib/errors.ts";
 import type { IpcMode } from "../../stage1/arguments.ts";
+import { SMALLEST_JOURNAL_SIZE } from "../../stage1/journal.ts";
 import { checkHostname } from "../../stage1/network/names.ts";
 import { formatNetList, type NetList, parseNetList } from "../../stage1/network/net-list.ts";
+import { parseJournalSize } from "../config/journal-size.ts";
 import type { CommandContext } from "./command.ts";
 import type { ParsedOptions } from "./parsed-options.ts";
 import { conflict } from "./prepare-flags.ts";
 import { type NameResolution, readNameResolution } from "./values/dns.ts";
+import { invalidValue } from "./values/scalars.ts";
 
 /** Everything that starting a pod is told, checked before anything is made. */
 export interface StartFlags {
@@ -15,11 +18,13 @@ export interface StartFlags {
 	readonly hostname: string | undefined;
 	readonly interactive: boolean;
 	readonly ipc: IpcMode | undefined;
+	/** Bytes that the journal of the pod may occupy; undefined leaves it to the configuration. */
+	readonly journalSize: bigint | undefined;
 }
 
 /**
  * Errors: `net-list-invalid`, `network-not-found`, `dns-invalid`, `hosts-entry-invalid`,
- * `hostname-invalid`, `flags-conflict`, `metadata-service-missing`.
+ * `hostname-invalid`, `flags-conflict`, `metadata-service-missing`, `flag-value-invalid`, `quantity-invalid`.
  */
 export async function readStartFlags(context: CommandContext, options: ParsedOptions): Promise<StartFlags> {
 	const net = readNet(options);
@@ -34,6 +39,7 @@ export async function readStartFlags(context: CommandContext, options: ParsedOpt
 		hostname: checkHostname(options.text("hostname")),
 		interactive: options.on("interactive"),
 		ipc: readIpc(options.text("ipc")),
+		journalSize: readJournalSize(options.text("journal-size")),
 	};
 }
 
@@ -61,6 +67,18 @@ function checkMetadata(options: ParsedOptions, net: NetList): void {
 	fail("metadata-service-missing", "there is no metadata service to register the pod with", {
 		hint: "leave --mds-register away",
 	});
+}
+
+function readJournalSize(value: string): bigint | undefined {
+	if (value === "") return undefined;
+	const size = parseJournalSize(value);
+	if (size !== undefined) return size;
+	return invalidValue(
+		"journal-size",
+		value,
+		`less than ${SMALLEST_JOURNAL_SIZE} bytes`,
+		"write for example 64Mi",
+	);
 }
 
 function readIpc(value: string): IpcMode | undefined {

@@ -3,7 +3,10 @@ import type { PodManifest } from "../../appc/schema/pod-manifest.ts";
 import { fail } from "../../lib/errors.ts";
 import { unmountBelow } from "../../lib/mountinfo.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
+import { JOURNAL_SIZE_VARIABLE } from "../../stage1/journal.ts";
 import { GUEST_HOSTS, GUEST_RESOLV_CONF } from "../../stage1/pod-paths.ts";
+import type { Config } from "../config/config.ts";
+import { parseJournalSize } from "../config/journal-size.ts";
 import { runStage1 } from "../handoff/run.ts";
 import { readStage1OfPod, treeRootfsPath } from "../handoff/stage1-of-pod.ts";
 import { mountPod } from "../pod/mount-pod.ts";
@@ -19,6 +22,7 @@ export interface StartRequest {
 	readonly pod: LockedPod;
 	readonly appNames: readonly string[];
 	readonly flags: StartFlags;
+	readonly config: Config;
 }
 
 /** What a host volume leads to must be there. Errors: `volume-source-missing`. */
@@ -78,8 +82,14 @@ export async function handOver(context: CommandContext, request: StartRequest): 
 			disableSeccomp: globals.insecure.seccomp,
 			ipc: flags.ipc,
 		},
-		environment: context.environment,
+		environment: { ...context.environment, ...journalVariables(flags, request.config) },
 	});
+}
+
+/** The flag counts more than the configuration; without both, stage1 decides. */
+function journalVariables({ journalSize }: StartFlags, { journal }: Config): Record<string, string> {
+	const size = journalSize ?? (journal && parseJournalSize(journal.maxSize));
+	return size === undefined ? {} : { [JOURNAL_SIZE_VARIABLE]: String(size) };
 }
 
 function stage0Files(flags: StartFlags): Map<string, string> {

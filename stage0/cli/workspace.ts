@@ -22,9 +22,9 @@ export function readConfig(context: CommandContext): Config {
 }
 
 /** Where pods and images are. The configuration is not read when --dir says it. Errors: `config-invalid`. */
-export function findDataDirectory(context: CommandContext): string {
+export function findDataDirectory(context: CommandContext, known?: Config): string {
 	const { dir } = context.globals;
-	return dataDirectory(dir, dir === undefined ? readConfig(context) : NO_CONFIG);
+	return dataDirectory(dir, known ?? (dir === undefined ? readConfig(context) : NO_CONFIG));
 }
 
 /** Loading the kernel interface costs 4 ms, so that a command which finds nothing to do goes without. */

@@ -31,6 +31,8 @@ export interface Config {
 	readonly dockerAuth: ReadonlyMap<string, BasicCredentials>;
 	readonly paths: { readonly data?: string; readonly stage1Images?: string };
 	readonly stage1: { readonly name?: string; readonly version?: string; readonly location?: string };
+	/** What the journal of each pod may occupy, as a quantity; absent when nobody says it. */
+	readonly journal?: { readonly maxSize: string };
 	/** Lines for standard error: credentials that other users can read. */
 	readonly warnings: readonly string[];
 }

@@ -1,4 +1,6 @@
 import * as path from "node:path";
+import { messageOf } from "../../lib/errors.ts";
+import { SMALLEST_JOURNAL_SIZE } from "../../stage1/journal.ts";
 import type { BasicCredentials, Credentials } from "./config.ts";
 import {
 	type ConfigObject,
@@ -8,6 +10,7 @@ import {
 	requireString,
 	requireStrings,
 } from "./config-object.ts";
+import { parseJournalSize } from "./journal-size.ts";
 
 /** What one directory sets; filled by the readers of each kind. */
 export interface DirectorySettings {
@@ -17,6 +20,8 @@ export interface DirectorySettings {
 	stage1Images?: string;
 	stage1Identity?: { name: string; version: string };
 	stage1Location?: string;
+	/** As written. */
+	journalSize?: string;
 }
 
 type KindReader = (object: ConfigObject, settings: DirectorySettings) => void;
@@ -26,6 +31,7 @@ export const CONFIG_KINDS: Readonly<Record<string, Readonly<Record<string, KindR
 	"auth.d": { auth: readAuth, dockerAuth: readDockerAuth },
 	"paths.d": { paths: readPaths },
 	"stage1.d": { stage1: readStage1 },
+	"journal.d": { journal: readJournal },
 };
 
 function readAuth(object: ConfigObject, settings: DirectorySettings): void {
@@ -105,6 +111,21 @@ function readStage1(object: ConfigObject, settings: DirectorySettings): void {
 	}
 	if (location) settings.stage1Location = checkLocation(location, object);
 	if (name) settings.stage1Identity = { name, version };
+}
+
+function readJournal(object: ConfigObject, settings: DirectorySettings): void {
+	const size = requireString(object, "maxSize");
+	if (settings.journalSize) failConfig(object.file, '"maxSize" is already configured in this directory');
+	settings.journalSize = checkJournalSize(size, object);
+}
+
+function checkJournalSize(size: string, object: ConfigObject): string {
+	try {
+		if (parseJournalSize(size) !== undefined) return size;
+	} catch (error) {
+		failConfig(object.file, `"maxSize": ${messageOf(error)}`);
+	}
+	return failConfig(object.file, `"maxSize" is less than ${SMALLEST_JOURNAL_SIZE} bytes: "${size}"`);
 }
 
 function checkLocation(location: string, object: ConfigObject): string {

@@ -10,12 +10,13 @@ import { toRun } from "../../pod/transitions.ts";
 import type { Handler } from "../command.ts";
 import { checkInteractive, checkPortsHaveNetwork, readStartFlags } from "../start-flags.ts";
 import { checkVolumes, handOver, mountForStart } from "../start-pod.ts";
-import { findDataDirectory, loadSyscall } from "../workspace.ts";
+import { findDataDirectory, loadSyscall, readConfig } from "../workspace.ts";
 
 /** `rkt run-prepared`: starts a prepared pod; a refusal leaves it prepared. */
 export const runPrepared: Handler = async (context, invocation) => {
 	const flags = await readStartFlags(context, invocation.options);
-	const dataDirectory = findDataDirectory(context);
+	const config = readConfig(context);
+	const dataDirectory = findDataDirectory(context, config);
 	const uuid = resolveUuid(dataDirectory, invocation.args[0] as string);
 	const syscall = await loadSyscall();
 	const place = podPlace(dataDirectory, "prepared", uuid);
@@ -39,7 +40,7 @@ export const runPrepared: Handler = async (context, invocation) => {
 	readStage1OfPod(dataDirectory, pod.directory);
 	const running = toRun(dataDirectory, pod);
 	const appNames = manifest.apps.map((app) => app.name);
-	const request = { syscall, dataDirectory, pod: running, appNames, flags };
+	const request = { syscall, dataDirectory, pod: running, appNames, flags, config };
 	await mountForStart(request);
 	return handOver(context, request);
 };

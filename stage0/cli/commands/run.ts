@@ -13,7 +13,7 @@ export const runImages: Handler = async (context, invocation) => {
 	const { flags, start } = await readFlags(context, invocation);
 	const { options } = invocation;
 	const workspace = await openWorkspace(context);
-	const { syscall, dataDirectory } = workspace;
+	const { syscall, dataDirectory, config } = workspace;
 	const { pod, manifest } = await makeNewPod(context, workspace, flags, {
 		check: (made) => {
 			checkInteractive(start.interactive, made.apps.length);
@@ -27,7 +27,7 @@ export const runImages: Handler = async (context, invocation) => {
 	});
 	const running = toRun(dataDirectory, pod);
 	const appNames = manifest.apps.map((app) => app.name);
-	const request = { syscall, dataDirectory, pod: running, appNames, flags: start };
+	const request = { syscall, dataDirectory, pod: running, appNames, flags: start, config };
 	try {
 		await mountForStart(request);
 		return await handOver(context, request);

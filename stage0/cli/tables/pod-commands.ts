@@ -1,5 +1,5 @@
 import { type CommandSpec, defineCommand } from "../command.ts";
-import { duration, flag, text } from "../option.ts";
+import { duration, flag, integer, text } from "../option.ts";
 import { APP_OPTIONS } from "./app-options.ts";
 import {
 	FORMAT,
@@ -12,6 +12,18 @@ import {
 	UUID_FILE_SAVE,
 } from "./pod-options.ts";
 
+const JOURNAL_OUTPUTS = [
+	...[
+		"short",
+		"short-full",
+		"short-iso",
+		"short-iso-precise",
+		"short-precise",
+		"short-monotonic",
+		"short-unix",
+	],
+	...["with-unit", "verbose", "export", "json", "json-pretty", "json-sse", "json-seq", "cat"],
+];
 const MANY = Number.MAX_SAFE_INTEGER;
 const IMAGES_USAGE = "[flags] IMAGE [IMAGE flags] [-- APP ARGUMENTS [---]] [IMAGE …]";
 
@@ -97,6 +109,25 @@ A wait ends when the condition holds, or with an error when the given time is ov
 		arguments: [0, 1],
 		completes: "pods",
 		load: async () => (await import("../commands/cat-manifest.ts")).catManifest,
+	}),
+	defineCommand({
+		name: "logs",
+		summary: "Show what the apps of a pod have printed",
+		usage: "[flags] UUID",
+		description: `Reads the journal of the pod: while it runs, and after its end until it is collected.
+TIME is a duration such as 10m, which is that long ago; a date, "2026-01-31 18:00", or RFC 3339.`,
+		options: [
+			text("app", "only what this app has printed"),
+			flag("follow", "go on with what comes, until the pod has ended"),
+			text("since", "only what came at this TIME or later"),
+			text("until", "only what came at this TIME or earlier"),
+			integer("lines", "only so many of the latest lines"),
+			text("output", "form of the output, journalctl(1)", { default: "short", choices: JOURNAL_OUTPUTS }),
+			UUID_FILE,
+		],
+		arguments: [0, 1],
+		completes: "pods",
+		load: async () => (await import("../commands/logs.ts")).showLogs,
 	}),
 	defineCommand({
 		name: "enter",

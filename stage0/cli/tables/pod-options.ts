@@ -58,6 +58,7 @@ export const START_OPTIONS: readonly OptionSpec[] = [
 	text("hostname", "host name of the pod; rkt-UUID when it is empty"),
 	flag("interactive", "run the app on this terminal; only for pods with one app"),
 	flag("mds-register", "register the pod with the metadata service"),
+	text("journal-size", "what the journal of the pod may occupy, such as 64Mi; 256Mi unless configured"),
 	text("ipc", "IPC namespace of the pod: auto, private or parent", {
 		choices: ["", "auto", "private", "parent"],
 	}),
