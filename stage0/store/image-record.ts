@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import type { Label } from "../../appc/types/labels.ts";
 import { isErrno } from "../../lib/errors.ts";
 import { writeFileAtomic } from "../../lib/files.ts";
-import type { StoreLayout } from "./layout.ts";
+import { type StoreLayout, unreadable } from "./layout.ts";
 
 /** An image that the manifest of another one names. */
 export interface RecordedDependency {
@@ -49,7 +49,7 @@ export function readRecord(layout: StoreLayout, key: string): ImageRecord | unde
 		fd = fs.openSync(layout.info(key), fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
 	} catch (error) {
 		if (isErrno(error, "ENOENT", "ENOTDIR", "ENAMETOOLONG")) return undefined;
-		throw error;
+		throw unreadable(error, layout.dataDirectory);
 	}
 	try {
 		const record = JSON.parse(fs.readFileSync(fd, "utf8")) as ImageRecord;
@@ -77,7 +77,7 @@ export function recordedKeys(layout: StoreLayout): string[] {
 		return names.map((name) => name.slice(0, -".json".length)).sort();
 	} catch (error) {
 		if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
-		throw error;
+		throw unreadable(error, layout.dataDirectory);
 	}
 }
 

@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { fail, isErrno, messageOf } from "../../lib/errors.ts";
+import { fail, isErrno, messageOf, RktError } from "../../lib/errors.ts";
 import { makeDirectories, readTextIfExists } from "../../lib/files.ts";
 
 /** The directories of a store and the path of everything in it (image.md §9). */
@@ -98,6 +98,15 @@ function groupId(name: string): number | undefined {
 		.find((entry) => entry.startsWith(`${name}:`));
 	const id = line?.split(":")[2];
 	return id !== undefined && /^\d+$/.test(id) ? Number(id) : undefined;
+}
+
+/** A failure to read the store, in words. */
+export function unreadable(error: unknown, dataDirectory: string): unknown {
+	if (!isErrno(error, "EACCES", "EPERM")) return error;
+	return new RktError("data-directory-unusable", `cannot read the data directory ${dataDirectory}`, {
+		hint: "run rkt as root or as a member of the group rkt",
+		cause: error,
+	});
 }
 
 /** A failure to write to the store, in words; other errors are returned as they are. */

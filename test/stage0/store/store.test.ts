@@ -582,3 +582,23 @@ t.test("a data directory that cannot be written", async (t) => {
 	t.equal(store.find("example.com/app", []), undefined);
 	await rejects(t, store.importAci(file, { source: file }), "data-directory-unusable", /nowhere/);
 });
+
+t.test(
+	"a member of the store's group can look at it, others are told",
+	{ skip: process.getuid?.() !== 0 },
+	async (t) => {
+		const store = newStore();
+		const key = await add(store, "example.com/app");
+		for (const directory of [scratch, path.dirname(store.data)]) fs.chmodSync(directory, 0o755);
+		const group = fs.statSync(store.data).gid;
+		const list = (gid: number) =>
+			spawnSync(process.execPath, [worker, store.data, "list"], {
+				env: environment,
+				uid: 65534,
+				gid,
+				encoding: "utf8",
+			});
+		t.equal(list(group).stdout, `${key}\n`);
+		t.match(list(65534).stderr, /^data-directory-unusable: .*data/);
+	},
+);
