@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import { DEFAULT_ACI_LIMITS } from "../../appc/aci/limits.ts";
 import { crashPoint } from "../../lib/crash-point.ts";
 import { fail, isErrno, RktError } from "../../lib/errors.ts";
 import { readTextIfExists } from "../../lib/files.ts";
@@ -7,6 +8,9 @@ import { maxAgeOf } from "./cache-control.ts";
 import type { DownloadSlot } from "./download-slot.ts";
 import { type HttpResponse, type HttpSettings, httpGet, networkError } from "./http-client.ts";
 import { createProgress } from "./progress.ts";
+
+/** What is compressed is not larger than what comes out of it. */
+const MAX_BYTES = DEFAULT_ACI_LIMITS.maxExpandedBytes;
 
 export interface DownloadRequest {
 	readonly url: string;
@@ -123,6 +127,7 @@ function receiveWhole(
 ): Promise<Download> {
 	const length = response.headers["content-length"];
 	const total = length === undefined ? undefined : Number(length);
+	if (total !== undefined && total > MAX_BYTES) refuseSize(request.url, response);
 	const { etag = "", "last-modified": lastModified = "" } = response.headers;
 	fs.ftruncateSync(slot.fd, 0);
 	fs.writeFileSync(slot.stateFile, JSON.stringify({ etag, lastModified, total } satisfies DownloadState));
@@ -139,6 +144,7 @@ async function receive(
 	let size = offset;
 	try {
 		for await (const chunk of response.body as AsyncIterable<Buffer>) {
+			if (size > MAX_BYTES) refuseSize(request.url, response);
 			writeAt(slot, chunk, size);
 			size += chunk.length;
 			crashPoint("fetch-downloading");
@@ -150,9 +156,18 @@ async function receive(
 		progress.finish();
 	}
 	if (!response.body.complete || (total !== undefined && size !== total)) {
-		fail("download-truncated", `${request.url}: ${size} bytes came, but ${total ?? "more"} were announced`);
+		fail("download-truncated", `${request.url}: ${size} bytes came, but ${total ?? "more"} were announced`, {
+			hint: "check the network and the server, and try again",
+		});
 	}
 	return { ...validity(response), outcome: "complete", size, resumed: offset > 0 };
+}
+
+function refuseSize(url: string, response: HttpResponse): never {
+	response.body.destroy();
+	return fail("aci-too-large", `${url}: more than ${MAX_BYTES} bytes, no image is larger`, {
+		hint: "check the address: this may not be an image",
+	});
 }
 
 function writeAt(slot: DownloadSlot, chunk: Buffer, position: number): void {
@@ -175,6 +190,7 @@ function truncation(error: unknown, url: string, size: number): unknown {
 		return networkError(error, url);
 	}
 	return new RktError("download-truncated", `${url}: the connection broke after ${size} bytes`, {
+		hint: "check the network and the server, and try again",
 		cause: error,
 	});
 }

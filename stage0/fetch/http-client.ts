@@ -299,13 +299,15 @@ export function networkError(error: unknown, url: string): unknown {
 		);
 	}
 	if (!NETWORK_CODES.test(code)) return error;
-	const truncated = code === "ECONNRESET" && messageOf(error) === "aborted";
-	return new RktError(
-		"network-failed",
-		`${url}: ${truncated ? "the connection broke in the middle" : messageOf(error)}`,
-		{
-			hint: "check the network and the address, and try again",
-			cause: error,
-		},
-	);
+	return new RktError("network-failed", `${url}: ${describe(code, messageOf(error))}`, {
+		hint: "check the network and the address, and try again",
+		cause: error,
+	});
+}
+
+/** OpenSSL's own words span lines and name its source files. */
+function describe(code: string, message: string): string {
+	if (code === "ECONNRESET" && message === "aborted") return "the connection broke in the middle";
+	if (code === "EPROTO") return "the server does not answer in TLS";
+	return message.trim();
 }
