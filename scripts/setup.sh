@@ -68,11 +68,15 @@ install_packages() {
 	[ "$(id -u)" = 0 ] || fail "these Debian packages are missing: $1" "run the same command as root"
 	echo "setup: installing Debian packages: $1"
 	forbid_services
-	# Without lists that know the packages (a fresh image ships none) they are fetched first.
-	apt-cache show $1 >/dev/null 2>&1 || apt update || fail "apt-get update failed" "check the network and /etc/apt/sources.list"
-	apt install -y --no-install-recommends $1 >/dev/null ||
-		{ apt update && apt install -y --no-install-recommends $1 >/dev/null; } ||
+	# A fresh machine has no package lists, or old ones.
+	apt --simulate install --no-install-recommends $1 >/dev/null 2>&1 || apt update ||
+		fail "apt-get update failed" "check the network and /etc/apt/sources.list"
+	log=$(mktemp)
+	apt install -y --no-install-recommends $1 >"$log" 2>&1 || {
+		cat "$log" >&2
 		fail "apt-get could not install: $1" "its own message is above"
+	}
+	rm -f "$log"
 }
 
 # The lock file that node_modules was installed from is kept inside it.
