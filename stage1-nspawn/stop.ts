@@ -1,7 +1,8 @@
 import * as fs from "node:fs";
-import { fail, isErrno } from "../lib/errors.ts";
+import { fail } from "../lib/errors.ts";
 import { parseStopArguments } from "../stage1/arguments.ts";
 import type { Stage1Context } from "../stage1/entrypoints.ts";
+import { signalProcess } from "../stage1/left-over-processes.ts";
 import { readContainerPid, readRecordedProcess } from "../stage1/pod-record.ts";
 import { killPodProcesses } from "./cgroups/remove-cgroups.ts";
 
@@ -16,20 +17,12 @@ export async function stop(argv: string[], context: Stage1Context): Promise<numb
 		fail("pod-not-running", `pod ${uuid} is not running`);
 	}
 	if (!force) {
-		signal(supervisor, "SIGTERM");
+		signalProcess(supervisor, "SIGTERM");
 		return 0;
 	}
 	const first = readContainerPid(context.podDirectory);
-	if (first !== undefined) signal(first, "SIGKILL");
-	signal(supervisor, "SIGKILL");
+	if (first !== undefined) signalProcess(first, "SIGKILL");
+	signalProcess(supervisor, "SIGKILL");
 	killPodProcesses(context.podDirectory, uuid);
 	return 0;
-}
-
-function signal(pid: number, name: "SIGTERM" | "SIGKILL"): void {
-	try {
-		process.kill(pid, name);
-	} catch (error) {
-		if (!isErrno(error, "ESRCH")) throw error;
-	}
 }

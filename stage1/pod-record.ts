@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { fail, isErrno } from "../lib/errors.ts";
 import { lstatIfExists, readTextIfExists } from "../lib/files.ts";
+import { isNamespaceInit } from "./left-over-processes.ts";
 import { readPodFile, readPodLink } from "./pod-files.ts";
 import * as podPaths from "./pod-paths.ts";
 
@@ -38,6 +39,7 @@ export function readRecordedProcess(pod: string): RecordedProcess | undefined {
 export function readContainerPid(pod: string): number | undefined {
 	const recorded = readRecordedProcess(pod);
 	if (recorded === undefined || recorded.kind === "pid") return recorded?.pid;
+	// A supervisor also forks helpers while it starts.
 	return childrenOf(recorded.pid).find(isNamespaceInit);
 }
 
@@ -106,18 +108,6 @@ function childrenOf(pid: number): number[] {
 		return text.trim().split(" ").filter(Boolean).map(Number);
 	} catch (error) {
 		if (isErrno(error, "ENOENT", "ESRCH")) return [];
-		throw error;
-	}
-}
-
-/** Tells PID 1 of the pod from the helper processes that a supervisor forks while it starts. */
-function isNamespaceInit(pid: number): boolean {
-	try {
-		const line = /^NSpid:\s+(.*)$/m.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "";
-		const ids = line.split(/\s+/);
-		return ids.length > 1 && ids.at(-1) === "1";
-	} catch (error) {
-		if (isErrno(error, "ENOENT", "ESRCH")) return false;
 		throw error;
 	}
 }

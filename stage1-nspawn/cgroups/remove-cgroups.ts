@@ -2,17 +2,20 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { fail, isErrno } from "../../lib/errors.ts";
 import { listDirectory, readTextIfExists } from "../../lib/files.ts";
+import { findContainerInits, signalProcess } from "../../stage1/left-over-processes.ts";
 import { recordedCgroups } from "./pod-cgroup.ts";
 
 const WAIT_MS = 10_000;
 const POLL_MS = 10;
 
 /**
- * Kills every process that is left in a pod's cgroups. systemd-nspawn that was killed leaves its container running.
- * Waits until they are gone. Errors: `pod-processes-stay` after ten seconds.
+ * Kills every process that is left of a pod: those in its cgroups, and a first process that somebody else put into a
+ * cgroup. The kernel does that when the supervisor is killed, but not when it was killed before the pod had begun to
+ * follow it. Waits until they are gone. Errors: `pod-processes-stay` after ten seconds.
  */
 export function killPodProcesses(pod: string, uuid: string): void {
 	const directories = recordedCgroups(pod, uuid).filter((directory) => fs.existsSync(directory));
+	for (const pid of findContainerInits(uuid)) signalProcess(pid, "SIGKILL");
 	const deadline = Date.now() + WAIT_MS;
 	for (;;) {
 		const left = directories.flatMap(processesBelow).filter((pid) => pid !== process.pid);
@@ -21,7 +24,7 @@ export function killPodProcesses(pod: string, uuid: string): void {
 			fail("pod-processes-stay", `pod ${uuid}: processes ${[...new Set(left)].join(", ")} do not end`);
 		}
 		for (const directory of directories) killAll(directory);
-		for (const pid of new Set(left)) kill(pid);
+		for (const pid of new Set(left)) signalProcess(pid, "SIGKILL");
 		sleep(POLL_MS);
 	}
 }
@@ -52,14 +55,6 @@ function processesBelow(directory: string): number[] {
 	const own = (readTextIfExists(path.join(directory, "cgroup.procs")) ?? "").split("\n").filter(Boolean);
 	// 0 stands for a process outside of our pid namespace.
 	return [...own.map(Number).filter((pid) => pid > 0), ...children(directory).flatMap(processesBelow)];
-}
-
-function kill(pid: number): void {
-	try {
-		process.kill(pid, "SIGKILL");
-	} catch (error) {
-		if (!isErrno(error, "ESRCH")) throw error;
-	}
 }
 
 /** A cgroup stays busy for a moment after its last process. */

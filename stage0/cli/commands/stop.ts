@@ -2,6 +2,7 @@ import { fail, RktError } from "../../../lib/errors.ts";
 import { writeStdout } from "../../../lib/log.ts";
 import type { Syscall } from "../../../lib/syscall/syscall.ts";
 import { buildStopArguments } from "../../../stage1/arguments.ts";
+import { findContainerInits, signalProcess } from "../../../stage1/left-over-processes.ts";
 import { callEntrypoint } from "../../handoff/call-entrypoint.ts";
 import { readStage1OfPod } from "../../handoff/stage1-of-pod.ts";
 import { observePod } from "../../pod/pod-lock.ts";
@@ -13,6 +14,9 @@ import { readPodWords, readUuidFileOption } from "../pod-argument.ts";
 import { EXIT_FAILURE } from "../program.ts";
 import { findDataDirectory, loadSyscall } from "../workspace.ts";
 import { EXIT_UUID_FILE } from "./status.ts";
+
+/** What asks systemd in a container to shut down, systemd(1). */
+const SIGRTMIN_PLUS_3 = 37;
 
 /** `rkt stop`: asks each pod in turn to end; it does not wait for that. */
 export const stopPods: Handler = async (context, { options, args }) => {
@@ -45,7 +49,9 @@ async function stopPod(
 	const uuid = resolveUuid(dataDirectory, word);
 	const pod = observePod(syscall, dataDirectory, uuid);
 	if (pod !== undefined && isAfterRun(pod.state)) {
-		writeStdout(`pod "${uuid}" is already stopped\n`);
+		const orphans = findContainerInits(uuid);
+		for (const pid of orphans) signalProcess(pid, force ? "SIGKILL" : SIGRTMIN_PLUS_3);
+		writeStdout(orphans.length > 0 ? `"${uuid}"\n` : `pod "${uuid}" is already stopped\n`);
 		return;
 	}
 	if (pod?.state !== "running") {
