@@ -34,7 +34,7 @@ export async function collectPods(syscall: Syscall, options: CollectOptions): Pr
 	}
 	if (options.markOnly) return;
 	await eachPod(options, "prepared", async (place) => {
-		if (ageOf(place) > options.expirePreparedMs) markPod(syscall, options, place);
+		if (ageOf(place) >= options.expirePreparedMs) markPod(syscall, options, place);
 	});
 	await eachPod(options, "exited-garbage", async (place) => {
 		if (ageOf(place) >= options.gracePeriodMs) await remove(syscall, options, place);
@@ -76,7 +76,10 @@ async function remove(syscall: Syscall, options: CollectOptions, place: PodPlace
 	await deletePod(syscall, pod, options.clean);
 }
 
-/** Milliseconds since the pod came into its directory: the rename changes the time of the inode. */
+/**
+ * Milliseconds since the pod came into its directory: the rename changes the time of the inode. That has fractions
+ * of a millisecond and the clock has none, so that a pod can seem to be younger than nothing.
+ */
 function ageOf(place: PodPlace): number {
-	return Date.now() - fs.lstatSync(place.directory).ctimeMs;
+	return Math.max(0, Date.now() - fs.lstatSync(place.directory).ctimeMs);
 }
