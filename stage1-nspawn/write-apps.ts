@@ -25,7 +25,7 @@ export function writeApps({ pod, shift }: RunContext, apps: readonly PreparedApp
 		writePrivate(inStage1(podPaths.guestEnvPath(spec.app)), environmentText(spec.environment), shift);
 		writePrivate(specPath(pod.directory, spec.app), encoded, 0);
 	}
-	const units = new Map(apps.map(({ unit }) => [unit.app, appUnitText(unit)]));
+	const units = apps.map(({ unit, sockets }) => ({ app: unit.app, service: appUnitText(unit), sockets }));
 	writeAppUnits(podPaths.stage1Rootfs(pod.directory), units);
 }
 

@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import type { App } from "../../appc/schema/app.ts";
+import type { ImageManifest } from "../../appc/schema/image-manifest.ts";
 import { fail } from "../../lib/errors.ts";
 import type { PodApp } from "../pod.ts";
 import type { AppRoot } from "./app-root.ts";
@@ -27,12 +28,6 @@ export function resolveAppUser(podApp: PodApp, root: AppRoot, shift = 0): AppUse
 		resolveIdIfKnown(app.group, root, { app: name, kind: "group", shift }) ??
 		(hasDockerGroup(podApp) ? uid : unknownId({ app: name, kind: "group", shift }, app.group));
 	return { uid, gid, groups: app.supplementaryGIDs.map((id) => checkId(id, String(id), name)) };
-}
-
-/** Home directory of the user in the image's /etc/passwd. */
-export function homeOf(uid: number, root: AppRoot): string | undefined {
-	const entry = entries(root, "/etc/passwd").find((fields) => fields[2] === String(uid));
-	return entry?.[5]?.startsWith("/") ? entry[5] : undefined;
 }
 
 interface Request {
@@ -85,9 +80,13 @@ function unknownId({ app, kind }: Request, value: string): never {
 	});
 }
 
+/** True for an image that was converted from docker. */
+export function isDockerImage(image: ImageManifest): boolean {
+	return image.annotations.some(({ name }) => name.startsWith("appc.io/docker/"));
+}
+
 /** docker2aci writes the user's name for the group too, whether or not there is such a group. */
 function hasDockerGroup({ image, app }: PodApp): boolean {
-	const fromDocker = image.annotations.some(({ name }) => name.startsWith("appc.io/docker/"));
 	const imageApp: App | undefined = image.app;
-	return fromDocker && imageApp?.user === imageApp?.group && app.group === imageApp?.group;
+	return isDockerImage(image) && imageApp?.user === imageApp?.group && app.group === imageApp?.group;
 }

@@ -12,6 +12,7 @@ import { appFilter } from "../security/app-filter.ts";
 import { appCapabilities, capabilityMask } from "../security/capabilities.ts";
 import { HIDDEN_PATHS, READ_ONLY_PATHS } from "../security/protected-paths.ts";
 import type { AppDevice, AppStreams, AppUnit } from "../units/app-unit.ts";
+import { type ActivationSocket, activationSockets, socketUnitName } from "../units/socket-unit.ts";
 import { ensureEmptyVolume } from "../volumes/empty-volume.ts";
 import { mountInApp } from "../volumes/mount-volume.ts";
 import { type AppMount, resolveMounts } from "../volumes/resolve-mounts.ts";
@@ -21,7 +22,7 @@ import { resolveExec, resolveHook } from "./app-exec.ts";
 import { mountNameFiles, prepareAppRoot } from "./app-files.ts";
 import { type AppRoot, openAppRoot } from "./app-root.ts";
 import type { AppSpec } from "./app-spec.ts";
-import { resolveAppUser } from "./app-user.ts";
+import { isDockerImage, resolveAppUser } from "./app-user.ts";
 
 /** What all apps of a pod have in common. */
 export interface AppContext {
@@ -42,6 +43,7 @@ export interface AppContext {
 export interface PreparedApp {
 	readonly spec: AppSpec;
 	readonly unit: AppUnit;
+	readonly sockets: readonly ActivationSocket[];
 	/** Names of the capabilities in its bounding set. */
 	readonly capabilities: readonly string[];
 }
@@ -63,16 +65,25 @@ export function prepareApp(context: AppContext, podApp: PodApp): PreparedApp {
 		mountNameFiles(syscall, pod.directory, root, context.hostFiles);
 		const capabilities = appCapabilities(limits.capabilities, !context.options.disableCapabilities);
 		const spec = makeSpec(context, podApp, { root, limits, mounts, notify, capabilities });
+		const sockets = activationSockets(podApp.app.ports, pod.manifest.ports, (port) => {
+			context.log.info(`warning: no --port for the socket-activated port "${port.name}", using ${port.port}`);
+		});
 		const unit = makeUnit(context, podApp, { spec, limits, devices });
-		return { spec, unit, capabilities };
+		return { spec, unit, sockets, capabilities };
 	} finally {
 		root.close();
 	}
 }
 
+/** Isolators that are read and checked, and which this stage1 has no way to apply. */
+const NOT_APPLIED = ["os/linux/selinux-context", "os/linux/apparmor-profile", "os/unix/sysctl"];
+
 function readLimits({ log }: AppContext, podApp: PodApp): AppLimits {
 	const limits = readIsolators(podApp.app.isolators);
-	for (const name of limits.unused) log.info(`app ${podApp.name}: isolator ${name} has no effect`);
+	const ignored = podApp.app.isolators.map(({ name }) => name).filter((name) => NOT_APPLIED.includes(name));
+	for (const name of new Set([...limits.unused, ...ignored])) {
+		log.info(`warning: app ${podApp.name}: isolator ${name} has no effect`);
+	}
 	return limits;
 }
 
@@ -87,7 +98,10 @@ function mountVolume(context: AppContext, podApp: PodApp, root: AppRoot, mount: 
 	const source =
 		volume.kind === "host"
 			? (volume.source as string)
-			: ensureEmptyVolume(context.pod.directory, volume, context.shift);
+			: ensureEmptyVolume(context.pod.directory, volume, {
+					shift: context.shift,
+					...(mount.implicit && isDockerImage(podApp.image) ? { contentOf: { root, path: target } } : {}),
+				});
 	const name = `volume ${volume.name}`;
 	mountInApp(context.syscall, root, { name, source, target, readOnly, recursive: volume.recursive ?? true });
 	const device = root.stat(target);
@@ -160,7 +174,7 @@ function makeUnit(
 		hasPostStop: spec.postStop.length > 0,
 		limits: supportedLimits(context, podApp, limits),
 		devices: context.options.disablePaths ? undefined : devices,
-		sockets: [],
+		sockets: spec.socketActivated ? [socketUnitName(podApp.name)] : [],
 	};
 }
 

@@ -103,17 +103,12 @@ function limitSettings({ limits }: AppUnit): UnitSetting[] {
 		if (value !== undefined) settings.push([name, value]);
 	};
 	add("MemoryMax", limits.memoryLimit?.toString());
-	// Thousandths of a core are tenths of a percent; systemd takes whole percents and no less than one.
-	add("CPUQuota", limits.cpuLimit === undefined ? undefined : `${percent(limits.cpuLimit)}%`);
+	// Thousandths of a core; a percent sign would be taken for a specifier here and escaped.
+	add("CPUQuota", limits.cpuLimit === undefined ? undefined : `${limits.cpuLimit || 1n}‰`);
 	add("CPUShares", limits.cpuShares?.toString());
 	add("TasksMax", limits.pidsLimit?.toString());
 	add("OOMScoreAdjust", limits.oomScoreAdjust?.toString());
 	return settings;
-}
-
-function percent(milli: bigint): bigint {
-	const value = milli / 10n;
-	return value < 1n ? 1n : value;
 }
 
 function deviceSettings({ devices }: AppUnit): UnitSetting[] {

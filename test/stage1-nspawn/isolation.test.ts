@@ -1,5 +1,6 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
+import { connect } from "node:net";
 import * as path from "node:path";
 import t, { type Test } from "tap";
 import { HIDDEN_PATHS } from "../../stage1/security/protected-paths.ts";
@@ -8,6 +9,7 @@ import { appLines, makeFixtures } from "../stage1/conformance/run-case.ts";
 import { distDirectory } from "../support/dist-directory.ts";
 import { createMiniStage0, type MiniApp } from "../support/mini-stage0.ts";
 import { enterPrivateHost } from "../support/private-host.ts";
+import { waitFor } from "../support/wait-for.ts";
 
 enterPrivateHost();
 
@@ -187,3 +189,49 @@ t.test("a user namespace", async (t) => {
 	t.ok(lines.includes("CapBnd:\t00000000a80421fb"), { output });
 	t.ok(lines.includes("Seccomp:\t2"));
 });
+
+t.test("an app that tells systemd when it is ready", async (t) => {
+	const annotations = [{ name: "appc.io/executor/supports-systemd-notify", value: "true" }];
+	const app = { ...shell("sleep 0.3; probe notify && exec sleep 100"), annotations };
+	const pod = stage0.prepare([app]);
+	t.teardown(() => stage0.remove(pod));
+	const child = stage0.start(pod);
+	let output = "";
+	child.stdout?.on("data", (chunk) => {
+		output += chunk;
+	});
+	await stage0.containerPid(pod);
+	await waitFor("the line", () => output.includes("notified"));
+	child.kill("SIGTERM");
+	await new Promise((resolve) => child.on("close", resolve));
+});
+
+t.test("a socket of the host's systemd reaches the app", async (t) => {
+	const port = { name: "web", protocol: "tcp", port: 80, socketActivated: true };
+	const script =
+		"echo fds=$LISTEN_FDS pid=$(( LISTEN_PID == $$ )); ls /proc/self/fd | tr '\\n' ' '; echo; exec sleep 100";
+	const pod = stage0.prepare([shell(script, { ports: [port] })], {
+		ports: [{ name: "web", hostPort: 18999 }],
+	});
+	t.teardown(() => stage0.remove(pod));
+	const child = spawn("systemd-socket-activate", ["-l", "18999", "--", ...stage0.startCommand(pod)], {
+		stdio: ["ignore", "pipe", "pipe"],
+	});
+	let output = "";
+	child.stdout?.on("data", (chunk) => {
+		output += chunk;
+	});
+	await waitFor("the socket", () => canConnect(18999));
+	await waitFor("the app", () => appLines(output).length >= 2);
+	t.strictSame(appLines(output), ["fds=1 pid=1", "0 1 2 3 4"]);
+	child.kill("SIGTERM");
+	await new Promise((resolve) => child.on("close", resolve));
+});
+
+function canConnect(port: number): Promise<boolean> {
+	return new Promise((resolve) => {
+		const socket = connect(port, "127.0.0.1");
+		socket.on("connect", () => resolve(true)).on("error", () => resolve(false));
+		socket.on("connect", () => socket.destroy());
+	});
+}

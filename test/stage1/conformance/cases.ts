@@ -325,6 +325,17 @@ function volumeCases(shell: Shell, { volume }: Fixtures): ConformanceCase[] {
 			stderr: /no volume specified for mount point "state"/,
 		},
 		{
+			name: "an implicit volume of a docker image starts with what the image has there",
+			apps: [
+				shell("stat -c '%n %u %g' /home/*", {
+					mountPoints: [{ name: "home", path: "/home" }],
+					annotations: [{ name: "appc.io/docker/repository", value: "busybox" }],
+				}),
+			],
+			status: 0,
+			lines: ["/home/owned 77 78"],
+		},
+		{
 			name: "a mount point behind links of the image stays in the image",
 			apps: [
 				shell("cat /deep/link/file; ls /deep; readlink -f /deep/link", {
@@ -461,6 +472,12 @@ function isolatorCases(shell: Shell): ConformanceCase[] {
 			],
 			status: 0,
 			lines: ["0"],
+		},
+		{
+			name: "an isolator without effect is named",
+			apps: [shell("true", isolator("os/unix/sysctl", { "net.core.somaxconn": "64" }))],
+			status: 0,
+			stderr: /os\/unix\/sysctl has no effect/,
 		},
 		{
 			name: "an oom score",
