@@ -4,7 +4,7 @@ import { Parser } from "tap-parser";
 export interface FileResult {
 	readonly name: string;
 	readonly seconds: number;
-	/** Tests at the top level of the file. */
+	/** Innermost tests. */
 	readonly passed: number;
 	readonly failed: number;
 	/** One text for each skipped test: its name and the reason. */
@@ -35,18 +35,41 @@ export async function runTestFile(file: string, timeoutMs: number): Promise<File
 	return { name: file, seconds: result.seconds, output: result.output, ...tests, failed };
 }
 
-function readTap(output: string): Pick<FileResult, "passed" | "failed" | "skipped"> {
-	const skipped: string[] = [];
-	let passed = 0;
-	let failed = 0;
+type Tests = Pick<FileResult, "passed" | "failed" | "skipped">;
+
+/** Counts the innermost tests of a file; a test without tests inside counts once, however much it asserts. */
+function readTap(output: string): Tests {
+	const counts = { passed: 0, failed: 0, skipped: [] as string[] };
 	const parser = new Parser({ passes: true });
-	parser.on("assert", (test) => {
-		if (test.skip) skipped.push(`${test.name}: ${test.skip === true ? "no reason given" : test.skip}`);
-		else if (test.ok || test.todo) passed += 1;
-		else failed += 1;
-	});
+	countTests(parser, counts, true);
 	parser.end(output);
-	return { passed, failed, skipped };
+	return counts;
+}
+
+function countTests(
+	parser: Parser,
+	counts: { passed: number; failed: number; skipped: string[] },
+	top: boolean,
+): void {
+	let inner: { failedBefore: number; hasTests: boolean } | undefined;
+	parser.on("child", (child: Parser) => {
+		const seen = { failedBefore: counts.failed, hasTests: false };
+		child.on("child", () => {
+			seen.hasTests = true;
+		});
+		countTests(child, counts, false);
+		inner = seen;
+	});
+	parser.on("assert", (test) => {
+		const own = inner;
+		inner = undefined;
+		if (test.skip) counts.skipped.push(`${test.name}: ${test.skip === true ? "no reason given" : test.skip}`);
+		else if (own?.hasTests || (own === undefined && !top)) {
+			// A test around others fails by itself only when none of them did; plain assertions count with their test.
+			if (!test.ok && own !== undefined && counts.failed === own.failedBefore) counts.failed += 1;
+		} else if (test.ok || test.todo) counts.passed += 1;
+		else counts.failed += 1;
+	});
 }
 
 function runProgram(program: string, args: readonly string[], timeoutMs: number): Promise<ProgramResult> {

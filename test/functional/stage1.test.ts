@@ -73,7 +73,8 @@ t.test("the stage1 interface", async (t) => {
 		t.ok(lines.includes("env=RKT_SELINUX_CONTEXT="));
 		t.match((await host.rkt(["status", uuid])).stdout, /state=exited[\s\S]*app-busybox=6/);
 
-		await host.rkt(["gc", "--grace-period=0s"], { environment });
+		const collected = await host.rkt(["gc", "--grace-period=0s"], { environment });
+		t.equal(collected.status, 0, { stderr: collected.stderr, stdout: collected.stdout });
 		t.strictSame(recorded("gc"), [
 			"arg=--local-config",
 			`arg=${host.configDirectory}`,
