@@ -20,9 +20,7 @@ const MAX_PENDING_BYTES = 8 * 1024 * 1024;
 const FLUSH_BYTES = 64 * 1024 * 1024;
 
 export function createBlobWriter(directory: string, syscall: Syscall): BlobWriter {
-	const file = path.join(directory, `import-${process.pid}-${randomSuffix()}`);
-	const fd = fs.openSync(file, "wx", 0o660);
-	syscall.flock(fd, LOCK_EX);
+	const { file, fd } = createLocked(directory, syscall);
 	const state = { position: 0, pending: 0, unflushed: 0, error: undefined as unknown };
 	const tasks = new Set<Promise<void>>();
 
@@ -69,6 +67,17 @@ export function createBlobWriter(directory: string, syscall: Syscall): BlobWrite
 			Promise.all(tasks).then(() => fs.closeSync(fd));
 		},
 	};
+}
+
+/** Between making and locking a file, a sweep may take it for left over and remove it: then another is made. */
+function createLocked(directory: string, syscall: Syscall): { file: string; fd: number } {
+	for (;;) {
+		const file = path.join(directory, `import-${process.pid}-${randomSuffix()}`);
+		const fd = fs.openSync(file, "wx", 0o660);
+		syscall.flock(fd, LOCK_EX);
+		if (fs.fstatSync(fd).nlink > 0) return { file, fd };
+		fs.closeSync(fd);
+	}
 }
 
 async function writeAll(fd: number, chunk: Buffer, position: number): Promise<void> {

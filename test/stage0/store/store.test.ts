@@ -6,6 +6,7 @@ import { Readable } from "node:stream";
 import { buildSync } from "esbuild";
 import t, { type Test } from "tap";
 import { createLinuxSyscall } from "../../../lib/syscall/linux.ts";
+import { createBlobWriter } from "../../../stage0/store/blob-writer.ts";
 import { openStore, type Store } from "../../../stage0/store/store.ts";
 import { type AciEntry, imageManifest, type ManifestOptions, makeAci } from "../../support/make-aci.ts";
 
@@ -600,5 +601,27 @@ t.test(
 			});
 		t.equal(list(group).stdout, `${key}\n`);
 		t.match(list(65534).stderr, /^data-directory-unusable: .*data/);
+	},
+);
+
+t.test(
+	"a sweep between making and locking a temporary file costs a second file, not the import",
+	async (t) => {
+		const directory = newDirectory();
+		let sweeps = 0;
+		const swept = {
+			...syscall,
+			flock: (fd: number, operation: number): void => {
+				if (sweeps++ < 2) for (const name of fs.readdirSync(directory)) fs.rmSync(path.join(directory, name));
+				syscall.flock(fd, operation);
+			},
+		};
+		const writer = createBlobWriter(directory, swept);
+		await writer.write(Buffer.from("content"));
+		await writer.finish();
+		t.equal(sweeps, 3);
+		t.equal(fs.readFileSync(writer.file, "utf8"), "content");
+		writer.close();
+		t.strictSame(fs.readdirSync(directory), []);
 	},
 );
