@@ -25,3 +25,11 @@ export function authorizationHeaders(
 export function basicAuthorization(user: string, password: string): string {
 	return `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
 }
+
+/** Of a URL that carries user and password itself. */
+export function urlCredentials(url: URL): Headers {
+	if (url.username === "") return {};
+	return {
+		Authorization: basicAuthorization(decodeURIComponent(url.username), decodeURIComponent(url.password)),
+	};
+}

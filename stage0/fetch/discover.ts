@@ -9,7 +9,8 @@ import { formatImageName, type ImageName, withHostLabels } from "../../appc/type
 import { fail, messageOf, RktError } from "../../lib/errors.ts";
 import type { Log } from "../../lib/log.ts";
 import { statusError } from "./download.ts";
-import { type HttpSettings, httpGet, networkError } from "./http-client.ts";
+import { type HttpSettings, httpGet } from "./http-client.ts";
+import { networkError } from "./network-error.ts";
 
 export interface DiscoveryOptions {
 	readonly settings: HttpSettings;

@@ -6,7 +6,8 @@ import { readTextIfExists } from "../../lib/files.ts";
 import type { Headers } from "./authorization.ts";
 import { maxAgeOf } from "./cache-control.ts";
 import type { DownloadSlot } from "./download-slot.ts";
-import { type HttpResponse, type HttpSettings, httpGet, networkError } from "./http-client.ts";
+import { type HttpResponse, type HttpSettings, httpGet } from "./http-client.ts";
+import { networkError } from "./network-error.ts";
 import { createProgress } from "./progress.ts";
 
 /** What is compressed is not larger than what comes out of it. */

@@ -1,7 +1,9 @@
 import * as fs from "node:fs";
 import * as http from "node:http";
+import * as https from "node:https";
 import * as net from "node:net";
 import * as path from "node:path";
+import type { Duplex } from "node:stream";
 import t, { type Test } from "tap";
 import { createLog, type Log } from "../../../lib/log.ts";
 import { createLinuxSyscall } from "../../../lib/syscall/linux.ts";
@@ -14,7 +16,7 @@ import { acquireSlot, type DownloadSlot } from "../../../stage0/fetch/download-s
 import { type HttpSettings, httpGet, readBody } from "../../../stage0/fetch/http-client.ts";
 import { createProgress, formatBytes, progressLine } from "../../../stage0/fetch/progress.ts";
 import { proxyFor } from "../../../stage0/fetch/proxy.ts";
-import { createCertificates } from "../../support/certificates.ts";
+import { type Certificates, createCertificates } from "../../support/certificates.ts";
 import { type ImageServer, type Route, startImageServer, textRoute } from "../../support/image-server.ts";
 import { addHostNames, enterPrivateHost } from "../../support/private-host.ts";
 
@@ -37,6 +39,7 @@ interface World {
 		readonly requests: http.IncomingMessage[];
 	};
 	readonly environment: Record<string, string>;
+	readonly certificates: Certificates;
 	settings(more?: Partial<HttpSettings>): HttpSettings;
 }
 
@@ -68,6 +71,7 @@ async function createWorld(t: Test): Promise<World> {
 		two,
 		plain: { port: (server.address() as net.AddressInfo).port, routes, requests },
 		environment,
+		certificates,
 		settings: (more = {}) => ({ allowHttp: false, allowUntrustedTls: false, environment, ...more }),
 	};
 }
@@ -218,11 +222,11 @@ t.test("the network", async (t) => {
 		one.route("/", textRoute("by tunnel"));
 		plain.routes.set("/", textRoute("by request"));
 		const seen: string[] = [];
-		const proxy = http.createServer((request, response) => {
+		const serve: http.RequestListener = (request, response) => {
 			seen.push(`${request.method} ${request.url} ${request.headers["proxy-authorization"]}`);
 			http.get(`http://127.0.0.1:${plain.port}/`, (answer) => answer.pipe(response));
-		});
-		proxy.on("connect", (request, socket, head) => {
+		};
+		const tunnel = (request: http.IncomingMessage, socket: Duplex, head: Buffer) => {
 			seen.push(`CONNECT ${request.url} ${request.headers["proxy-authorization"]}`);
 			if (request.url?.startsWith("two.test")) return socket.end("HTTP/1.1 403 Forbidden\r\n\r\n");
 			const target = net.connect(one.port, "127.0.0.1", () => {
@@ -230,21 +234,37 @@ t.test("the network", async (t) => {
 				target.write(head);
 				target.pipe(socket).pipe(target);
 			});
-		});
-		await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
-		t.teardown(() => proxy.close());
+		};
+		const { key, certificate } = world.certificates;
+		const proxy = http.createServer(serve).on("connect", tunnel);
+		const secureProxy = https.createServer({ key, cert: certificate }, serve).on("connect", tunnel);
+		for (const server of [proxy, secureProxy]) {
+			await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+			t.teardown(() => server.close());
+		}
 		const address = `http://me:pw@127.0.0.1:${(proxy.address() as net.AddressInfo).port}`;
 		const environment = { ...world.environment, HTTPS_PROXY: address, http_proxy: address };
 		const credentials = `Basic ${Buffer.from("me:pw").toString("base64")}`;
 		t.equal(await text("https://one.test:9/", settings({ environment })), "by tunnel");
 		t.equal(await text("http://one.test:9/", settings({ environment, allowHttp: true })), "by request");
 		t.strictSame(seen, [`CONNECT one.test:9 ${credentials}`, `GET http://one.test:9/ ${credentials}`]);
+		seen.length = 0;
+		const secureAddress = `https://one.test:${(secureProxy.address() as net.AddressInfo).port}`;
+		const secure = { ...world.environment, https_proxy: secureAddress, http_proxy: secureAddress };
+		t.equal(await text("https://one.test:9/", settings({ environment: secure })), "by tunnel");
+		t.equal(
+			await text("http://one.test:9/", settings({ environment: secure, allowHttp: true })),
+			"by request",
+		);
+		t.strictSame(seen, ["CONNECT one.test:9 undefined", "GET http://one.test:9/ undefined"]);
+		const untrusted = { ...secure, SSL_CERT_FILE: "" };
+		await rejects(t, "http://one.test:9/", { environment: untrusted, allowHttp: true }, "tls-untrusted");
 		await rejects(t, "https://two.test/", { environment }, "network-failed", /proxy .* 403/);
 		t.equal(
 			await text(at(one, "/"), settings({ environment: { ...environment, NO_PROXY: "one.test" } })),
 			"by tunnel",
 		);
-		t.equal(seen.length, 3, "not asked");
+		t.equal(seen.length, 3, "asked for the refused tunnel only");
 	});
 
 	await t.test("downloads", (t) => testDownloads(t, world));
