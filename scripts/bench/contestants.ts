@@ -32,6 +32,8 @@ export function otherRuntimes(directory: string, rootfs: string): Case[] {
 	const say = ["/bin/echo", "hello"];
 	const cases: Case[] = [];
 	if (isInstalled("systemd-nspawn")) {
+		// It refuses a tree without /usr.
+		fs.mkdirSync(path.join(rootfs, "usr"), { recursive: true });
 		const flags = ["--quiet", "--register=no", "--keep-unit", "--pipe", `--directory=${rootfs}`];
 		cases.push({ name: "systemd-nspawn", command: ["systemd-nspawn", ...flags, ...say] });
 	}
