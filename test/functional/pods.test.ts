@@ -119,14 +119,46 @@ t.test("the life of pods", async (t) => {
 		t.match((await host.rkt(["status", pod.uuid])).stdout, /^state=exited$/m);
 	});
 
-	t.test("SIGKILL to rkt run leaves no app behind that outlives stop and gc", async (t) => {
-		const pod = await startSleeper(host, "6543");
-		process.kill(pod.pid, "SIGKILL");
-		await pod.ended;
-		await host.rkt(["stop", "--force", pod.uuid]);
-		await host.rkt(["gc", "--grace-period=0s"]);
-		const left = await execa("pgrep", ["-f", "sleep 6543"], { reject: false });
-		t.equal(left.stdout, "");
+	for (const flags of [[], ["--private-users"]]) {
+		t.test(`SIGKILL to rkt run leaves nothing running: ${flags.join() || "plain"}`, async (t) => {
+			const pod = await startPod(
+				host,
+				host.shellWords("echo up; sleep 6543 & sleep 6544", { pod: flags }),
+				/up/,
+			);
+			const left = async (): Promise<string> =>
+				(await execa("pgrep", ["-f", "sleep 654[34]"], { reject: false })).stdout;
+			t.not(await left(), "");
+			process.kill(pod.pid, "SIGKILL");
+			const killed = performance.now();
+			await pod.ended;
+			await waitFor("the end of the apps", async () => (await left()) === "");
+			t.ok(performance.now() - killed < 1000, "at once");
+			t.match((await host.rkt(["status", pod.uuid])).stdout, /^state=exited$/m);
+			t.match((await host.rkt(["stop", pod.uuid])).stdout, /already stopped/);
+			await host.rkt(["gc", "--grace-period=0s"]);
+			t.strictSame(podsOnDisk(host), []);
+		});
+	}
+
+	t.test("what goes on without a supervisor is ended by stop and by gc", async (t) => {
+		const orphan = (uuid: string): Promise<unknown> => {
+			const environment = { container_uuid: uuid, PATH: process.env.PATH as string };
+			const words = ["--pid", "--fork", "--kill-child", "sleep", "4711"];
+			return execa("unshare", words, { env: environment, extendEnv: false, reject: false });
+		};
+		const isThere = async (): Promise<boolean> =>
+			(await execa("pgrep", ["-xf", "sleep 4711"], { reject: false })).exitCode === 0;
+		for (const ending of [["stop", "--force"], ["rm"]]) {
+			const file = path.join(host.directory, "orphaned");
+			await host.shell("true", { pod: [`--uuid-file-save=${file}`] });
+			const uuid = fs.readFileSync(file, "utf8");
+			const ended = orphan(uuid);
+			await waitFor("the orphan", isThere);
+			t.equal((await host.rkt([...ending, uuid])).stdout, `"${uuid}"\n`, ending.join());
+			await ended;
+			t.notOk(await isThere());
+		}
 	});
 
 	t.test("JSON forms of list and status", async (t) => {
