@@ -60,6 +60,7 @@ export function openAppRoot(syscall: Syscall, directory: string, owner = 0): App
 		try {
 			make(parentFd, name);
 		} catch (error) {
+			if (isErrno(error, "ENOTDIR")) invalidPath(directory, target);
 			if (!isErrno(error, "EEXIST")) throw error;
 			return ensure(danglingTarget(directory, parentFd, parent, name), make, depth + 1);
 		} finally {

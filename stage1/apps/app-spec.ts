@@ -24,7 +24,8 @@ export interface AppSpec {
 	readonly keeperStdio: boolean;
 	/** Output reaches the caller through the pod's console: lines end in a newline alone. */
 	readonly plainConsole: boolean;
-	readonly socketActivated: boolean;
+	/** For each socket that systemd hands over the name of its port, in order. */
+	readonly socketNames: readonly string[];
 	readonly notify: boolean;
 	readonly environment: ReadonlyMap<string, string>;
 	readonly exec: readonly string[];
@@ -54,8 +55,8 @@ function fields(spec: AppSpec): Field[] {
 		["no-new-privileges", spec.noNewPrivileges],
 		["keeper-stdio", spec.keeperStdio],
 		["plain-console", spec.plainConsole],
-		["listen-fds", spec.socketActivated],
 		["notify", spec.notify],
+		...each("socket", spec.socketNames),
 		...each("group", spec.user.groups),
 		...each("bind", spec.binds),
 		...each("readonly", spec.readOnlyPaths),

@@ -11,8 +11,9 @@ import * as podPaths from "../pod-paths.ts";
 import { appFilter } from "../security/app-filter.ts";
 import { appCapabilities, capabilityMask } from "../security/capabilities.ts";
 import { HIDDEN_PATHS, READ_ONLY_PATHS } from "../security/protected-paths.ts";
+import type { ActivationSocket, AssignedSockets } from "../sockets/assign-sockets.ts";
 import type { AppDevice, AppStreams, AppUnit } from "../units/app-unit.ts";
-import { type ActivationSocket, activationSockets, socketUnitName } from "../units/socket-unit.ts";
+import { socketUnitName } from "../units/socket-unit.ts";
 import { ensureEmptyVolume } from "../volumes/empty-volume.ts";
 import { mountInApp } from "../volumes/mount-volume.ts";
 import { type AppMount, resolveMounts } from "../volumes/resolve-mounts.ts";
@@ -37,6 +38,7 @@ export interface AppContext {
 	readonly hostFiles: readonly HostFile[];
 	readonly streams: AppStreams;
 	readonly metadataUrl: string | undefined;
+	readonly sockets: AssignedSockets;
 }
 
 /** An app whose root file system is complete. */
@@ -64,10 +66,8 @@ export function prepareApp(context: AppContext, podApp: PodApp): PreparedApp {
 		const devices = mounts.flatMap((mount) => mountVolume(context, podApp, root, mount));
 		mountNameFiles(syscall, pod.directory, root, context.hostFiles);
 		const capabilities = appCapabilities(limits.capabilities, !context.options.disableCapabilities);
-		const spec = makeSpec(context, podApp, { root, limits, mounts, notify, capabilities });
-		const sockets = activationSockets(podApp.app.ports, pod.manifest.ports, (port) => {
-			context.log.info(`warning: no --port for the socket-activated port "${port.name}", using ${port.port}`);
-		});
+		const sockets = context.sockets.byApp.get(podApp.name) ?? [];
+		const spec = makeSpec(context, podApp, { root, limits, mounts, notify, capabilities, sockets });
 		const unit = makeUnit(context, podApp, { spec, limits, devices });
 		return { spec, unit, sockets, capabilities };
 	} finally {
@@ -118,6 +118,7 @@ interface SpecParts {
 	readonly mounts: readonly AppMount[];
 	readonly notify: boolean;
 	readonly capabilities: readonly string[];
+	readonly sockets: readonly ActivationSocket[];
 }
 
 function makeSpec(context: AppContext, podApp: PodApp, parts: SpecParts): AppSpec {
@@ -126,7 +127,6 @@ function makeSpec(context: AppContext, podApp: PodApp, parts: SpecParts): AppSpe
 	const user = resolveAppUser(podApp, root, context.shift);
 	const filter = options.disableSeccomp ? { files: [] } : appFilter(limits.seccomp);
 	const filtered = filter.files.length > 0 || filter.compiled !== undefined;
-	const ports = podApp.app.ports;
 	return {
 		app: podApp.name,
 		root: podPaths.guestAppRootfs(podApp.name),
@@ -143,7 +143,7 @@ function makeSpec(context: AppContext, podApp: PodApp, parts: SpecParts): AppSpe
 		filter,
 		keeperStdio: context.streams === "keeper",
 		plainConsole: context.streams === "journal",
-		socketActivated: ports.some((port) => port.socketActivated),
+		socketNames: parts.sockets.map(({ port }) => port),
 		notify,
 		environment: appEnvironment(podApp, context.metadataUrl),
 		exec: resolveExec(podApp, root),
@@ -174,7 +174,7 @@ function makeUnit(
 		hasPostStop: spec.postStop.length > 0,
 		limits: supportedLimits(context, podApp, limits),
 		devices: context.options.disablePaths ? undefined : devices,
-		sockets: spec.socketActivated ? [socketUnitName(podApp.name)] : [],
+		sockets: spec.socketNames.length > 0 ? [socketUnitName(podApp.name)] : [],
 	};
 }
 

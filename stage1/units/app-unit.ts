@@ -115,8 +115,6 @@ function deviceSettings({ devices }: AppUnit): UnitSetting[] {
 	if (devices === undefined) return [];
 	return [
 		["DevicePolicy", "closed"],
-		// The launcher binds the pod's console into the app before it gives up its rights.
-		["DeviceAllow", "char-tty rw"],
 		...devices.map((device): UnitSetting => {
 			const node = `/dev/${device.kind}/${device.major}:${device.minor}`;
 			return ["DeviceAllow", `${node} ${device.readOnly ? "r" : "rw"}`];

@@ -1,39 +1,15 @@
-import type { Port } from "../../appc/schema/app.ts";
-import type { ExposedPort } from "../../appc/schema/pod-manifest.ts";
-import { fail } from "../../lib/errors.ts";
+import type { ActivationSocket } from "../sockets/assign-sockets.ts";
 import { appUnitName } from "./app-unit.ts";
 import { renderUnit, type UnitSetting } from "./unit-text.ts";
 
 export const socketUnitName = (app: string): string => `${app}.socket`;
 
-/** A socket that an app gets from systemd, as systemd.socket(5) names it. */
-export interface ActivationSocket {
-	readonly setting: "ListenStream" | "ListenDatagram";
-	readonly port: number;
-}
-
 /**
- * The sockets of an app's ports with `socketActivated`. The host's systemd listens on the port that was given with
- * --port, and hands the socket through to the pod, where systemd tells it by that number. `onUnmapped` hears of ports
- * that nobody mapped. Errors: `port-protocol-unknown`.
+ * The text of the socket unit of an app: one for all of its sockets, because only then does the app get them in the order
+ * of its ports. When the app has ended the unit goes too: a connection must not start the app again.
  */
-export function activationSockets(
-	ports: readonly Port[],
-	exposed: readonly ExposedPort[],
-	onUnmapped: (port: Port) => void,
-): ActivationSocket[] {
-	return ports
-		.filter((port) => port.socketActivated)
-		.map((port) => {
-			const mapped = exposed.find(({ name }) => name === port.name)?.hostPort;
-			if (mapped === undefined) onUnmapped(port);
-			return { setting: settingOf(port), port: mapped ?? port.port };
-		});
-}
-
-/** The text of the socket unit of an app. */
 export function socketUnitText(app: string, sockets: readonly ActivationSocket[]): string {
-	const listen = sockets.map(({ setting, port }): UnitSetting => [setting, String(port)]);
+	const listen = sockets.map(({ setting, address }): UnitSetting => [setting, address]);
 	return renderUnit([
 		[
 			"Unit",
@@ -41,20 +17,17 @@ export function socketUnitText(app: string, sockets: readonly ActivationSocket[]
 				["DefaultDependencies", "no"],
 				["Conflicts", "shutdown.target"],
 				["Before", "shutdown.target"],
+				["StopWhenUnneeded", "yes"],
 			],
 		],
 		["Socket", [["BindIPv6Only", "both"], ["Service", appUnitName(app)], ...listen]],
 	]);
 }
 
-function settingOf(port: Port): ActivationSocket["setting"] {
-	if (port.protocol === "tcp") return "ListenStream";
-	if (port.protocol === "udp") return "ListenDatagram";
-	return fail(
-		"port-protocol-unknown",
-		`port ${port.name}: systemd has no sockets for the protocol ${port.protocol}`,
-		{
-			hint: "a port with socketActivated is tcp or udp",
-		},
-	);
+/**
+ * Part of a unit that systemd loads before it looks for the owners of descriptors that were passed to it. It looks only
+ * among units that are loaded, and what default.target wants comes later.
+ */
+export function earlyLoadText(apps: readonly string[]): string {
+	return renderUnit([["Unit", [["Before", apps.map(socketUnitName).join(" ")]]]]);
 }
