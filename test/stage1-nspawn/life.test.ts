@@ -251,3 +251,38 @@ t.test("a flood of lines arrives whole", async (t) => {
 	t.equal(lines.length, 20_000, { stderr: result.stderr });
 	t.equal(lines.at(-1), "line 19999");
 });
+
+t.test("limits of an app reach the kernel", async (t) => {
+	const isolators = [
+		{ name: "resource/memory", value: { limit: "32Mi" } },
+		{ name: "resource/cpu", value: { limit: "250m" } },
+		{ name: "os/linux/cpu-shares", value: 300 },
+		{ name: "resource/pids", value: { limit: "20" } },
+	];
+	const running = await startPod([shell("exec sleep 100", { isolators })]);
+	const { pod } = running;
+	t.teardown(() => stage0.remove(pod));
+	const read = (controller: string, file: string): string | undefined => {
+		const cgroup = cgroupsOf(pod).find((one) => one.includes(`/${controller}/`));
+		if (cgroup === undefined) return undefined;
+		const found = spawnSync("find", [cgroup, "-path", `*/system.slice/app.service/${file}`], {
+			encoding: "utf8",
+		});
+		return fs.readFileSync(found.stdout.trim(), "utf8").trim();
+	};
+	const expected: readonly (readonly [string, string, string | RegExp])[] = [
+		["memory", "memory.limit_in_bytes", String(32 * 1024 * 1024)],
+		["cpu", "cpu.cfs_quota_us", "25000"],
+		["cpu", "cpu.shares", "300"],
+		["pids", "pids.max", "20"],
+		["devices", "devices.list", /^(?!.*\ba \*:\*)(?=[\s\S]*c 1:3 rwm)(?![\s\S]*\bb )/],
+	];
+	for (const [controller, file, value] of expected) {
+		const seen = read(controller, file);
+		if (seen === undefined) t.pass(`${controller} is not a hierarchy of its own here`);
+		else if (typeof value === "string") t.equal(seen, value, file);
+		else t.match(seen, value, file);
+	}
+	running.child.kill("SIGTERM");
+	await running.ended;
+});
