@@ -10,14 +10,14 @@ import { localConfig, type RunContext } from "./run-context.ts";
 
 /** Makes the pod's network and enters its namespace: nspawn takes the one it is started in. */
 export function enterPodNetwork(context: RunContext): NetworkResult {
-	const { syscall, log, pod, options } = context;
+	const { syscall, log, pod, options, sockets } = context;
 	const owners = pod.apps.map(({ name, app }) => ({ name, ports: app.ports }));
 	const network = setUpNetwork({
 		...{ syscall, podDirectory: pod.directory, uuid: options.uuid, localConfig: localConfig(options) },
 		log: log.withPrefix("networking"),
 		stage1Rootfs: ownStage1Root(pod.directory),
 		net: parseNetList([options.net]),
-		ports: matchPorts(pod.manifest.ports, owners),
+		ports: matchPorts(sockets.forwarded, owners),
 		unprivilegedPorts: options.privateUsers !== undefined,
 	});
 	if (network.namespace !== undefined) {

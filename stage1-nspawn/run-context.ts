@@ -2,6 +2,7 @@ import type { Log } from "../lib/log.ts";
 import type { Syscall } from "../lib/syscall/syscall.ts";
 import type { RunOptions } from "../stage1/arguments.ts";
 import type { Pod } from "../stage1/pod.ts";
+import type { AssignedSockets } from "../stage1/sockets/assign-sockets.ts";
 import type { AppStreams } from "../stage1/units/app-unit.ts";
 
 /** What every step of the start of a pod has. */
@@ -14,6 +15,7 @@ export interface RunContext {
 	/** What the pod's user namespace adds to ids; 0 without one. */
 	readonly shift: number;
 	readonly streams: AppStreams;
+	readonly sockets: AssignedSockets;
 	/** Steps back to the namespaces of the caller, latest first. */
 	readonly wayBack: (() => void)[];
 }

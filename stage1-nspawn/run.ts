@@ -12,9 +12,12 @@ import { createJournalDirectory, JOURNAL_SIZE_VARIABLE, writeJournalSize } from 
 import { metadataUrl } from "../stage1/metadata-url.ts";
 import { writeNameFiles } from "../stage1/network/name-files.ts";
 import { podHostname } from "../stage1/network/names.ts";
+import { parseNetList } from "../stage1/network/net-list.ts";
 import { loadPod } from "../stage1/pod.ts";
 import * as podPaths from "../stage1/pod-paths.ts";
 import { writeRuntimeConfig } from "../stage1/runtime-config.ts";
+import { type AssignedSockets, assignSockets } from "../stage1/sockets/assign-sockets.ts";
+import { passedDescriptors, readPassedSockets } from "../stage1/sockets/passed-sockets.ts";
 import type { AppStreams } from "../stage1/units/app-unit.ts";
 import { mountInApp } from "../stage1/volumes/mount-volume.ts";
 import { joinPodCgroups, type PodCgroups } from "./cgroups/pod-cgroup.ts";
@@ -34,11 +37,12 @@ import { writeApps } from "./write-apps.ts";
 export async function run(argv: string[], stage1: Stage1Context): Promise<number> {
 	const options = parseRunArguments(argv);
 	const { createLinuxSyscall } = await import("../lib/syscall/linux.ts");
+	const syscall = createLinuxSyscall();
+	const log = createLog("run", options.debug === true);
+	const pod = loadPod(stage1.podDirectory);
 	const context: RunContext = {
-		syscall: createLinuxSyscall(),
-		log: createLog("run", options.debug === true),
-		pod: loadPod(stage1.podDirectory),
-		options,
+		...{ syscall, log, pod, options },
+		sockets: findSockets({ syscall, log, pod, options, environment: stage1.environment }),
 		environment: stage1.environment,
 		shift: Number(options.privateUsers?.split(":")[0] ?? 0),
 		streams: chooseStreams(options),
@@ -50,6 +54,7 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 	const cgroups = placement.ownCgroup ? joinCgroups(context) : undefined;
 	try {
 		const lockFd = keepLock(context);
+		for (const fd of passedDescriptors(stage1.environment, process.pid)) syscall.setCloseOnExec(fd, true);
 		const { hostname, apps } = preparePod(context);
 		await cgroups?.joined;
 		restrictDevices(context, apps, cgroups);
@@ -118,7 +123,7 @@ function become(
 	});
 	context.log.debug(`exec ${argv.join(" ")}`);
 	replaceFile(podPaths.ppidPath(pod.directory), `${process.pid}\n`, 0o644);
-	const kept = [...(lockFd === undefined ? [] : [lockFd]), ...listenDescriptors(environment)];
+	const kept = [...(lockFd === undefined ? [] : [lockFd]), ...passedDescriptors(environment, process.pid)];
 	return context.syscall.execve(program, argv, nspawnEnvironment(environment, options), kept);
 }
 
@@ -136,13 +141,18 @@ function keepLock({ syscall, environment }: RunContext): number | undefined {
 	return Number(text);
 }
 
-/** Sockets that systemd of the host passed to this process, sd_listen_fds(3). */
-function listenDescriptors(environment: Readonly<Record<string, string>>): number[] {
-	if (environment.LISTEN_PID !== String(process.pid)) return [];
-	const count = Number(environment.LISTEN_FDS ?? 0);
-	return Number.isInteger(count) && count > 0 && count < 1024
-		? Array.from({ length: count }, (_, index) => 3 + index)
-		: [];
+/** Which app gets which of the sockets that systemd of the host passed. */
+function findSockets(
+	context: Pick<RunContext, "syscall" | "log" | "pod" | "options" | "environment">,
+): AssignedSockets {
+	const { syscall, log, pod, options, environment } = context;
+	return assignSockets({
+		sockets: readPassedSockets(syscall, environment, process.pid),
+		apps: pod.apps.map(({ name, app }) => ({ name, ports: app.ports })),
+		exposed: pod.manifest.ports,
+		hostNetwork: parseNetList([options.net]).kind === "host",
+		warn: log.info,
+	});
 }
 
 function linkFlavor(pod: string): void {

@@ -23,7 +23,7 @@ export interface Pod {
 }
 
 /** A unit of stage1 has the name that the app's would have. */
-const RESERVED_NAMES = ["systemd-journald"];
+const RESERVED_NAMES = ["systemd-journald", "systemd-journald-dev-log"];
 
 /**
  * Reads the manifests of a pod that stage0 prepared. Only files that no pod can write are read.

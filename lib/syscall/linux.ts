@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import * as path from "node:path";
 import type Koffi from "koffi";
+import { decodeSocketAddress, type SocketState, socketType } from "./socket-state.ts";
 import { type MountAttributes, type Syscall, SyscallError } from "./syscall.ts";
 
 const F_SETFD = 2;
@@ -12,6 +13,10 @@ const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
+const SO_TYPE = 3;
+const SO_ACCEPTCONN = 30;
+/** sizeof(struct sockaddr_storage). */
+const LONGEST_ADDRESS = 128;
 const SIOCGIFFLAGS = 0x8913;
 const SIOCSIFFLAGS = 0x8914;
 const IFF_UP = 1;
@@ -110,6 +115,7 @@ export function createLinuxSyscall(): Syscall {
 		},
 		setInterfaceUp: (name) => setInterfaceUp(native, check, name),
 		probeBind: (protocol, address, port) => probeBind(native, check, protocol, address, port),
+		describeSocket: (fd) => describeSocket(native, check, fd),
 		umask: (mask) => native("unsigned int umask(unsigned int)")(mask),
 		execve: (file, argv, environment, keep) => {
 			const closeRange = native("long syscall(long, unsigned int, unsigned int, unsigned int)");
@@ -207,4 +213,20 @@ function probeBind(
 	} finally {
 		native("int close(int)")(fd);
 	}
+}
+
+function describeSocket(native: Native, check: Check, fd: number): SocketState {
+	const getsockopt = native("int getsockopt(int, int, int, _Out_ int*, _Inout_ unsigned int*)");
+	const option = (name: number): number => {
+		const value = [0];
+		check(getsockopt(fd, SOL_SOCKET, name, value, [4]), "getsockopt", `${fd}`);
+		return value[0] as number;
+	};
+	const type = socketType(option(SO_TYPE));
+	const sockaddr = Buffer.alloc(LONGEST_ADDRESS);
+	const length = [sockaddr.length];
+	const getsockname = native("int getsockname(int, _Out_ uint8_t*, _Inout_ unsigned int*)");
+	check(getsockname(fd, sockaddr, length), "getsockname", `${fd}`);
+	const address = decodeSocketAddress(sockaddr.subarray(0, length[0]));
+	return { type, listening: option(SO_ACCEPTCONN) === 1, address };
 }

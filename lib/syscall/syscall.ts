@@ -1,3 +1,5 @@
+import type { SocketState } from "./socket-state.ts";
+
 /**
  * The kernel calls that Node lacks, behind one interface: `linux.ts` is the real one, `fake.ts` records calls
  * for tests without root. Every method throws a {@link SyscallError} on failure.
@@ -33,6 +35,8 @@ export interface Syscall {
 	 * Throws EADDRINUSE, EADDRNOTAVAIL, EACCES.
 	 */
 	probeBind(protocol: "tcp" | "udp", address: string, port: number): void;
+	/** Throws ENOTSOCK when the descriptor is no socket, EBADF when there is none. */
+	describeSocket(fd: number): SocketState;
 	umask(mask: number): number;
 	/**
 	 * Replaces this process. Restores what Node changed for itself (close-on-exec on 0 to 2, ignored signals), closes every other descriptor.

@@ -3,6 +3,7 @@ import type { IpcMode } from "../../stage1/arguments.ts";
 import { SMALLEST_JOURNAL_SIZE } from "../../stage1/journal.ts";
 import { checkHostname } from "../../stage1/network/names.ts";
 import { formatNetList, type NetList, parseNetList } from "../../stage1/network/net-list.ts";
+import { passedDescriptors } from "../../stage1/sockets/passed-sockets.ts";
 import { parseJournalSize } from "../config/journal-size.ts";
 import type { CommandContext } from "./command.ts";
 import type { ParsedOptions } from "./parsed-options.ts";
@@ -51,8 +52,14 @@ function readNet(options: ParsedOptions): NetList {
 }
 
 /** Ports of the host lead nowhere without a network of the pod's own. Errors: `flags-conflict`. */
-export function checkPortsHaveNetwork(ports: readonly unknown[], net: string): void {
+export function checkPortsHaveNetwork(
+	ports: readonly unknown[],
+	net: string,
+	environment: Readonly<Record<string, string>>,
+): void {
 	if (ports.length === 0 || (net !== "none" && net !== "host")) return;
+	// Sockets that systemd passed need no network: --port tells which is for which port.
+	if (passedDescriptors(environment, process.pid).length > 0) return;
 	conflict(`--port needs a network of the pod, it cannot be combined with --net=${net}`);
 }
 

@@ -4,6 +4,7 @@ import type { Log } from "../../lib/log.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { buildRunArguments, type RunOptions } from "../../stage1/arguments.ts";
 import { inStage1 } from "../../stage1/pod-paths.ts";
+import { passedDescriptors } from "../../stage1/sockets/passed-sockets.ts";
 import type { LockedPod } from "../pod/pod-lock.ts";
 import { loadStage1Module } from "./load-module.ts";
 import type { Stage1OfPod } from "./stage1-of-pod.ts";
@@ -16,8 +17,6 @@ export interface RunHandOff {
 	/** The caller's environment. */
 	readonly environment: Readonly<Record<string, string>>;
 }
-
-const FIRST_PASSED_DESCRIPTOR = 3;
 
 /**
  * Gives this process to the `run` entry point of stage1 (stage1.md section 12 of the reference): same process
@@ -51,12 +50,4 @@ export async function runStage1(syscall: Syscall, log: Log, handOff: RunHandOff)
 			cause: error,
 		});
 	}
-}
-
-/** The descriptors of socket activation (sd_listen_fds(3)), when they are meant for this process. */
-function passedDescriptors(environment: Readonly<Record<string, string>>, pid: number): number[] {
-	const count = Number(environment.LISTEN_FDS ?? "0");
-	if (environment.LISTEN_PID !== String(pid) || !Number.isInteger(count) || count < 1 || count > 1024)
-		return [];
-	return Array.from({ length: count }, (_, index) => FIRST_PASSED_DESCRIPTOR + index);
 }

@@ -171,7 +171,8 @@ static void confine_like_pod(struct spec *spec, const struct options *options)
 	spec->gid = 0;
 	spec->groups.count = 0;
 	spec->cwd = "/";
-	spec->pass_listen_fds = spec->pass_notify = false;
+	spec->sockets.count = 0;
+	spec->pass_notify = false;
 }
 
 static void run_command(struct spec *spec, const struct options *options, char **command, int released)

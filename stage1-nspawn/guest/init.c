@@ -63,6 +63,8 @@ static void keep_stdio(void)
 	if (pid != 0)
 		return;
 	prctl(PR_SET_NAME, "stdio-keeper");
+	/* Sockets that were passed are for the apps. */
+	syscall(SYS_close_range, 3, ~0u, 0);
 	for (int signal = 1; signal < NSIG; signal++)
 		if (signal != SIGKILL && signal != SIGSTOP && signal != SIGTERM)
 			sigaction(signal, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);

@@ -59,30 +59,74 @@ static void become_user(const struct spec *spec)
 		die(EXIT_USER, "cannot take user %u", spec->uid);
 }
 
-/* Variables that only the process that starts an app can know. */
-static void add_passed_environment(const struct spec *spec, struct list *environment)
+static bool is_variable(const char *entry, const char *name)
 {
-	const char *names[] = {
-		spec->pass_listen_fds ? "LISTEN_FDS" : NULL,
-		spec->pass_listen_fds ? "LISTEN_PID" : NULL,
-		spec->pass_listen_fds ? "LISTEN_FDNAMES" : NULL,
-		spec->pass_notify ? "NOTIFY_SOCKET" : NULL,
-		"TERM",
-		"container",
-	};
+	size_t length = strlen(name);
 
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		const char *value = names[i] ? getenv(names[i]) : NULL;
-		char *entry;
-		if (!value)
-			continue;
-		size_t length = strlen(names[i]);
-		bool given = false;
-		for (size_t j = 0; j < environment->count; j++)
-			given |= !strncmp(environment->items[j], names[i], length) && environment->items[j][length] == '=';
-		if (!given && asprintf(&entry, "%s=%s", names[i], value) > 0)
-			list_add(environment, entry);
+	return !strncmp(entry, name, length) && entry[length] == '=';
+}
+
+static void set_variable(struct list *environment, const char *name, const char *value)
+{
+	char *entry;
+
+	if (asprintf(&entry, "%s=%s", name, value) < 0)
+		die(1, "out of memory");
+	for (size_t i = 0; i < environment->count; i++) {
+		if (is_variable(environment->items[i], name)) {
+			environment->items[i] = entry;
+			return;
+		}
 	}
+	list_add(environment, entry);
+}
+
+/* The app's own values for these win. */
+static void add_default(struct list *environment, const char *name)
+{
+	const char *value = getenv(name);
+
+	for (size_t i = 0; value && i < environment->count; i++)
+		if (is_variable(environment->items[i], name))
+			return;
+	if (value)
+		set_variable(environment, name, value);
+}
+
+/* The number of descriptors that systemd passed for the app, from 3 on, sd_listen_fds(3). Hooks get none. */
+static unsigned int passed_sockets(const struct spec *spec)
+{
+	const char *pid = getenv("LISTEN_PID");
+	const char *count = getenv("LISTEN_FDS");
+
+	if (!spec->sockets.count || !pid || !count || atol(pid) != (long)getpid())
+		return 0;
+	return (unsigned int)strtoul(count, NULL, 10);
+}
+
+/* systemd names all sockets of a unit alike; the app finds the names of its ports. */
+static void add_sockets(const struct spec *spec, struct list *environment, unsigned int passed)
+{
+	char names[4096] = "";
+	size_t used = 0;
+
+	set_variable(environment, "LISTEN_FDS", getenv("LISTEN_FDS"));
+	set_variable(environment, "LISTEN_PID", getenv("LISTEN_PID"));
+	for (size_t i = 0; i < passed && i < spec->sockets.count && used < sizeof names; i++)
+		used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ":" : "", spec->sockets.items[i]);
+	if (passed == spec->sockets.count && used < sizeof names)
+		set_variable(environment, "LISTEN_FDNAMES", names);
+}
+
+/* Variables that only the process that starts an app can know. */
+static void add_passed_environment(const struct spec *spec, struct list *environment, unsigned int sockets)
+{
+	if (sockets)
+		add_sockets(spec, environment, sockets);
+	if (spec->pass_notify && getenv("NOTIFY_SOCKET"))
+		set_variable(environment, "NOTIFY_SOCKET", getenv("NOTIFY_SOCKET"));
+	add_default(environment, "TERM");
+	add_default(environment, "container");
 }
 
 static void explain_exec_failure(const char *file)
@@ -104,7 +148,8 @@ void confine_and_exec(const struct spec *spec, int filter_dir, const struct list
 
 	for (size_t i = 0; i < spec->environment.count; i++)
 		list_add(&environment, spec->environment.items[i]);
-	add_passed_environment(spec, &environment);
+	unsigned int sockets = passed_sockets(spec);
+	add_passed_environment(spec, &environment, sockets);
 	if (!environment.items)
 		list_add(&environment, NULL);
 	/* Until the new program is there, nobody in the pod may look into this process or at its executable. */
@@ -116,8 +161,7 @@ void confine_and_exec(const struct spec *spec, int filter_dir, const struct list
 		die(EXIT_CHDIR, "cannot change to the working directory %s", spec->cwd);
 	if (spec->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		die(EXIT_NO_NEW_PRIVILEGES, "cannot set no_new_privs");
-	unsigned int first = spec->pass_listen_fds && getenv("LISTEN_FDS") ? 3 + (unsigned int)atoi(getenv("LISTEN_FDS")) : 3;
-	if (syscall(SYS_close_range, first, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+	if (syscall(SYS_close_range, 3 + sockets, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
 		die(1, "cannot close descriptors");
 	install_filters(spec, filter_dir);
 	execve(argv->items[0], argv->items, environment.items);

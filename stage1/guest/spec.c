@@ -82,13 +82,13 @@ static void set_field(struct spec *s, const char *key, char *value)
 	struct { const char *key; struct list *list; } lists[] = {
 		{ "bind", &s->binds }, { "readonly", &s->readonly }, { "mask", &s->masks },
 		{ "group", &s->groups }, { "filter", &s->filters }, { "call", &s->calls },
-		{ "env", &s->environment }, { "arg", &s->arguments },
+		{ "env", &s->environment }, { "arg", &s->arguments }, { "socket", &s->sockets },
 		{ "pre-start", &s->pre_start }, { "post-stop", &s->post_stop },
 	};
 	struct { const char *key; bool *flag; } flags[] = {
 		{ "readonly-root", &s->readonly_root }, { "bind-sys", &s->bind_sys },
 		{ "no-new-privileges", &s->no_new_privileges }, { "keeper-stdio", &s->keeper_stdio },
-		{ "plain-console", &s->plain_console }, { "listen-fds", &s->pass_listen_fds }, { "notify", &s->pass_notify },
+		{ "plain-console", &s->plain_console }, { "notify", &s->pass_notify },
 	};
 	struct { const char *key; const char **text; } texts[] = {
 		{ "root", &s->root }, { "cwd", &s->cwd }, { "filter-mode", &s->filter_mode },

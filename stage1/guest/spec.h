@@ -38,7 +38,8 @@ struct spec {
 	bool keeper_stdio;
 	/* Output goes through the pod's console, which nobody types at. */
 	bool plain_console;
-	bool pass_listen_fds;
+	/* The names of the ports whose sockets the app gets, in the order of the descriptors. */
+	struct list sockets;
 	bool pass_notify;
 	struct list environment;
 	struct list arguments;

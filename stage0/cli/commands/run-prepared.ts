@@ -29,7 +29,7 @@ export const runPrepared: Handler = async (context, invocation) => {
 	}
 	const manifest = readPodManifest(pod.directory);
 	checkInteractive(flags.interactive, manifest.apps.length);
-	checkPortsHaveNetwork(manifest.ports, flags.net);
+	checkPortsHaveNetwork(manifest.ports, flags.net, context.environment);
 	checkVolumes(manifest);
 	const problem = isOverlayPod(pod.directory) ? overlayProblem(dataDirectory) : undefined;
 	if (problem !== undefined) {

@@ -17,7 +17,7 @@ export const runImages: Handler = async (context, invocation) => {
 	const { pod, manifest } = await makeNewPod(context, workspace, flags, {
 		check: (made) => {
 			checkInteractive(start.interactive, made.apps.length);
-			checkPortsHaveNetwork(made.ports, start.net);
+			checkPortsHaveNetwork(made.ports, start.net, context.environment);
 			checkVolumes(made);
 		},
 		onCreated: (uuid) => {
@@ -48,7 +48,7 @@ async function readFlags(
 	const flags = readPrepareFlags(context, invocation);
 	const start = await readStartFlags(context, invocation.options);
 	checkInteractive(start.interactive, flags.images.length);
-	checkPortsHaveNetwork(flags.ports, start.net);
+	checkPortsHaveNetwork(flags.ports, start.net, context.environment);
 	checkVolumes(flags);
 	return { flags, start };
 }
