@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import { PassThrough, type Readable } from "node:stream";
 import { fail, isErrno } from "../../lib/errors.ts";
 import type { ImageRecord } from "../store/image-record.ts";
+import { canRender } from "./can-render.ts";
 import type { FetchOptions } from "./fetch-options.ts";
 import { logVerification, readSignature } from "./fetch-signature.ts";
 
@@ -14,9 +15,9 @@ const READ_BYTES = 1024 * 1024;
  */
 export async function fetchFile(file: string, options: FetchOptions): Promise<string> {
 	options.log.info(`using image from file ${file}`);
-	if (options.insecure.image)
-		return (await options.store.importAci(file, { source: file, insecure: true })).key;
-	return (await importSigned(file, options)).key;
+	if (!options.insecure.image) return (await importSigned(file, options)).key;
+	const render = await canRender(options);
+	return (await options.store.importAci(file, { source: file, insecure: true, render })).key;
 }
 
 async function importSigned(file: string, options: FetchOptions): Promise<ImageRecord> {

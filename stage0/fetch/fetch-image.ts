@@ -2,6 +2,7 @@ import * as path from "node:path";
 import { formatImageName, type ImageName } from "../../appc/types/image-name.ts";
 import { fail } from "../../lib/errors.ts";
 import type { ImageRecord } from "../store/image-record.ts";
+import { canRender } from "./can-render.ts";
 import type { Expectation } from "./expectation.ts";
 import type { FetchOptions } from "./fetch-options.ts";
 import type { ImageReference } from "./image-reference.ts";
@@ -16,14 +17,14 @@ export async function fetchImage(reference: ImageReference, options: FetchOption
 		const { fetchDependencies } = await import("./fetch-dependencies.ts");
 		await fetchDependencies(key, options);
 	}
-	if (options.render !== false && process.geteuid?.() === 0) await render(key, options);
+	await render(key, options);
 	return key;
 }
 
-async function render(key: string, { store }: FetchOptions): Promise<void> {
-	if (store.treeOf(key).rendered) return;
-	const { overlayProblem } = await import("../pod/overlay-support.ts");
-	if (overlayProblem(path.dirname(store.directory)) === undefined) await store.ensureTree(key);
+async function render(key: string, options: FetchOptions): Promise<void> {
+	const { store } = options;
+	if (options.render === false || process.geteuid?.() !== 0 || store.treeOf(key).rendered) return;
+	if (await canRender(options)) await store.ensureTree(key);
 }
 
 async function fetchReference(reference: ImageReference, options: FetchOptions): Promise<string> {

@@ -4,6 +4,7 @@ import { fail, isErrno } from "../../lib/errors.ts";
 import type { Verification } from "../keystore/gpgv-status.ts";
 import type { RemoteRecord } from "../store/remote-record.ts";
 import { isFresh } from "./cache-control.ts";
+import { canRender } from "./can-render.ts";
 import { type Download, download } from "./download.ts";
 import { acquireSlot, type DownloadSlot } from "./download-slot.ts";
 import { checkName, checkSize, type Expectation } from "./expectation.ts";
@@ -135,6 +136,7 @@ async function verifyAndImport(
 		source: url,
 		latest: image.latest,
 		insecure: insecure.image,
+		render: await canRender(options),
 		expectedId: expectation.imageId,
 		accept: ({ manifest, size }) => {
 			checkName(manifest, expectation.name, url);

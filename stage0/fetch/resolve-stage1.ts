@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { fail } from "../../lib/errors.ts";
+import { canRender } from "./can-render.ts";
 import { fetchImage } from "./fetch-image.ts";
 import type { FetchOptions } from "./fetch-options.ts";
 import { type ImageReference, parseImageReference } from "./image-reference.ts";
@@ -111,8 +112,9 @@ function sameFile(one: string, other: string): boolean {
 async function importBundled(image: BundledStage1, options: Stage1Options): Promise<string> {
 	if (options.store.record(image.id)) return useStored(image.id, image.name, image.version, options);
 	options.log.info(`using image from file ${image.file}`);
-	const record = await options.store.importAci(image.file, { source: image.file, expectedId: image.id });
-	return record.key;
+	const render = await canRender(options);
+	const imported = { source: image.file, expectedId: image.id, render };
+	return (await options.store.importAci(image.file, imported)).key;
 }
 
 function useStored(key: string, name: string, version: string, { log }: Stage1Options): string {

@@ -8,6 +8,7 @@ import { fail, isErrno } from "../../lib/errors.ts";
 import { renameDurable, writeFileAtomic } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { type BlobWriter, createBlobWriter } from "./blob-writer.ts";
+import type { EarlyTree } from "./early-tree.ts";
 import { type ImageRecord, readRecord, writeRecord } from "./image-record.ts";
 import { createFanOut, createLayout, type StoreLayout, unusable } from "./layout.ts";
 import { withLock } from "./named-lock.ts";
@@ -17,6 +18,11 @@ export interface ImportOptions {
 	readonly source: string;
 	/** Discovered without a version label. */
 	readonly latest?: boolean;
+	/**
+	 * Unpack while reading, for an image that is going to be run: only when nothing is left to verify but the image
+	 * itself. Needs root.
+	 */
+	readonly render?: boolean;
 	/** No signature was checked. */
 	readonly insecure?: boolean;
 	/** What the archive must have as image ID, in full or cut short. Error `image-id-mismatch`. */
@@ -52,16 +58,19 @@ export async function importImage(
 	createLayout(layout);
 	try {
 		const writer = createBlobWriter(layout.temporaryDirectory, syscall);
+		const tree = options.render ? await startTree(layout, syscall) : undefined;
 		try {
 			crashPoint("import-begin");
-			const aci = await readInto(writer, stream, options);
-			await writer.finish();
+			const aci = await readInto(writer, tree, stream, options);
 			crashPoint("import-read");
-			return await withLock(syscall, layout.imageLock(aci.imageId), () =>
+			const record = await withLock(syscall, layout.imageLock(aci.imageId), () =>
 				publish(layout, writer, aci, options),
 			);
+			if (tree && standsAlone(aci)) await tree.adopt(record);
+			return record;
 		} finally {
 			writer.close();
+			await tree?.discard();
 		}
 	} catch (error) {
 		throw unusable(error, layout.dataDirectory);
@@ -80,10 +89,26 @@ function openArchive(file: string): Readable {
 	}
 }
 
-async function readInto(writer: BlobWriter, stream: Readable, options: ImportOptions): Promise<ReadAci> {
+async function startTree(layout: StoreLayout, syscall: Syscall): Promise<EarlyTree> {
+	const { beginEarlyTree } = await import("./early-tree.ts");
+	return beginEarlyTree(layout, syscall);
+}
+
+/** Its tree has all of its files and nothing else. */
+function standsAlone({ manifest }: ReadAci): boolean {
+	return manifest.dependencies.length === 0 && manifest.pathWhitelist.length === 0;
+}
+
+async function readInto(
+	writer: BlobWriter,
+	tree: EarlyTree | undefined,
+	stream: Readable,
+	options: ImportOptions,
+): Promise<ReadAci> {
 	const aci = await readAci(stream as AsyncIterable<Buffer>, {
 		source: options.source,
 		onUncompressedChunk: (chunk) => writer.write(chunk),
+		...(tree && { onEntry: (entry, body) => tree.writer.add(entry, body) }),
 	});
 	if (options.expectedId !== undefined && !aci.imageId.startsWith(options.expectedId)) {
 		fail(
@@ -95,6 +120,7 @@ async function readInto(writer: BlobWriter, stream: Readable, options: ImportOpt
 		);
 	}
 	await options.accept?.({ key: aci.imageId, manifest: aci.manifest, size: aci.uncompressedBytes });
+	await Promise.all([writer.finish(), tree?.writer.finish()]);
 	return aci;
 }
 

@@ -3,6 +3,7 @@ import * as path from "node:path";
 import { crashPoint } from "../../lib/crash-point.ts";
 import { fail, isErrno } from "../../lib/errors.ts";
 import { fsyncPath, listDirectory, lstatIfExists } from "../../lib/files.ts";
+import { lockPath } from "../../lib/lock.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { readRecord, recordedKeys } from "./image-record.ts";
 import { type StoreLayout, unusable } from "./layout.ts";
@@ -83,6 +84,7 @@ export function sweepLeftovers(layout: StoreLayout, syscall: Syscall, graceMs = 
 			sweepTemporary(syscall, file);
 	}
 	sweepStates(layout);
+	sweepEarlyTrees(layout, syscall);
 	const recorded = new Set(recordedKeys(layout));
 	for (const kind of ["blob", "imageManifest"]) {
 		for (const key of storedKeys(path.join(layout.directory, kind, "sha512"))) {
@@ -98,6 +100,17 @@ export function sweepLeftovers(layout: StoreLayout, syscall: Syscall, graceMs = 
 function sweepTemporary(syscall: Syscall, file: string): void {
 	const lock = tryLock(syscall, file);
 	lock?.remove();
+}
+
+/** Trees of imports that were killed (early-tree.ts). */
+function sweepEarlyTrees(layout: StoreLayout, syscall: Syscall): void {
+	for (const name of listDirectory(layout.treeDirectory)) {
+		if (!name.startsWith("import-")) continue;
+		const directory = path.join(layout.treeDirectory, name);
+		const lock = lockPath(syscall, directory, { noWait: true });
+		if (lock) fs.rmSync(directory, { recursive: true, force: true });
+		lock?.release();
+	}
 }
 
 /** The state of a download means nothing without the download. */

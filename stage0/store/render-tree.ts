@@ -26,9 +26,31 @@ export class DamagedImageError extends RktError {
 	}
 }
 
+/** Writes the entries of a tree. */
+export interface TreeWriter extends TarPacker {
+	/** Stops in the middle; what was written stays. */
+	abort(): Promise<void>;
+}
+
 /**
- * Writes `rootfs` of a list of images into a directory. Every blob is checked against its key while it is read, and
- * tar gets only entries that were checked and are written anew.
+ * Unpacks entries into a directory through tar, which gets only entries that were checked and are written anew.
+ * Errors of its methods: `tree-not-written`, `disk-full`.
+ */
+export function createTreeWriter(directory: string): TreeWriter {
+	const extractor = startTarExtractor(directory);
+	const packer = guardParents(createTarPacker((chunk) => extractor.write(chunk)));
+	return {
+		add: packer.add,
+		finish: async () => {
+			await packer.finish();
+			await extractor.finish();
+		},
+		abort: extractor.abort,
+	};
+}
+
+/**
+ * Writes `rootfs` of a list of images into a directory. Every blob is checked against its key while it is read.
  * Errors: `image-damaged` (as {@link DamagedImageError}), `tree-not-written`, `disk-full`.
  */
 export async function renderTree(
@@ -36,16 +58,14 @@ export async function renderTree(
 	images: readonly FlatImage[],
 	directory: string,
 ): Promise<void> {
-	const extractor = startTarExtractor(directory);
+	const writer = createTreeWriter(directory);
 	try {
-		const packer = guardParents(createTarPacker((chunk) => extractor.write(chunk)));
 		if (takesEverything(images)) {
-			await readBlob(layout, images[0] as FlatImage, (entry, body) => packer.add(entry, body));
-		} else await packChosen(layout, images, packer);
-		await packer.finish();
-		await extractor.finish();
+			await readBlob(layout, images[0] as FlatImage, (entry, body) => writer.add(entry, body));
+		} else await packChosen(layout, images, writer);
+		await writer.finish();
 	} catch (error) {
-		extractor.abort();
+		await writer.abort();
 		throw error;
 	}
 }

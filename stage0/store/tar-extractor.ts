@@ -8,8 +8,8 @@ export interface TarExtractor {
 	write(chunk: Buffer): Promise<void> | void;
 	/** Waits until tar has written everything. Errors: `tree-not-written`, `disk-full`. */
 	finish(): Promise<void>;
-	/** Kills tar; for when the stream cannot be completed. */
-	abort(): void;
+	/** Kills tar and waits for its end, after which it writes no more; for when the stream cannot be completed. */
+	abort(): Promise<void>;
 }
 
 const ARGUMENTS = [
@@ -63,8 +63,9 @@ export function startTarExtractor(directory: string): TarExtractor {
 			child.stdin.end();
 			if ((await exit) !== 0 || broken) throw notWritten(directory, complaint);
 		},
-		abort: () => {
+		abort: async () => {
 			child.kill("SIGKILL");
+			await exit.catch(() => {});
 		},
 	};
 }

@@ -40,9 +40,7 @@ async function writeLocked(layout: StoreLayout, syscall: Syscall, request: TreeR
 	const directory = layout.tree(tree.treeId);
 	if (!rebuild && fs.existsSync(path.join(directory, "rendered"))) return;
 	emptyTree(layout, tree.treeId);
-	fs.mkdirSync(directory);
-	// Without the set-group-ID bit of its parent, which directories of the image would inherit.
-	fs.chmodSync(directory, 0o700);
+	createTreeDirectory(directory);
 	crashPoint("tree-begin");
 	try {
 		await renderTree(layout, flatImages(layout, record), directory);
@@ -50,6 +48,22 @@ async function writeLocked(layout: StoreLayout, syscall: Syscall, request: TreeR
 		emptyTree(layout, tree.treeId);
 		throw error;
 	}
+	await completeTree(layout, syscall, record, directory);
+}
+
+/** Without the set-group-ID bit of its parent, which directories of the image would inherit. */
+export function createTreeDirectory(directory: string): void {
+	fs.mkdirSync(directory);
+	fs.chmodSync(directory, 0o700);
+}
+
+/** Makes a written root file system a tree that counts. Call it with the tree's lock. */
+export async function completeTree(
+	layout: StoreLayout,
+	syscall: Syscall,
+	record: ImageRecord,
+	directory: string,
+): Promise<void> {
 	crashPoint("tree-written");
 	const flushed = flush(directory);
 	flushed.catch(() => {});

@@ -8,6 +8,8 @@ async function main([directory = "", action = "", argument = ""]: readonly strin
 	switch (action) {
 		case "import":
 			return (await store.importAci(argument, { source: argument })).key;
+		case "import-render":
+			return (await store.importAci(argument, { source: argument, render: true })).key;
 		case "render":
 			return (await store.ensureTree(argument)).treeId;
 		case "remove":

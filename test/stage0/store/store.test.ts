@@ -445,6 +445,43 @@ t.test("dependencies supply files in the order of the specification", async (t) 
 	await rejects(t, store.ensureTree(top), "image-not-found");
 });
 
+t.test("an image that is unpacked while it is imported gives the same tree", async (t) => {
+	const files = { ...SMALL, "deep/er/file": { text: "x", mode: 0o4750, uid: 7 } };
+	const { file, key } = await makeImage("example.com/app", { files, compress: true });
+	const [early, late] = [newStore(), newStore()];
+	await early.importAci(file, { source: file, render: true });
+	t.equal(early.treeOf(key).rendered, true);
+	await late.importAci(file, { source: file });
+	t.equal(late.treeOf(key).rendered, false);
+	await late.ensureTree(key);
+	const content = (store: Store, name: string) =>
+		fs.readFileSync(path.join(store.directory, "tree", store.treeOf(key).treeId, name), "utf8");
+	for (const name of ["hash", "manifest", "image", "size"])
+		t.equal(content(early, name), content(late, name), name);
+	t.equal(early.record(key)?.treeStoreSize, late.record(key)?.treeStoreSize);
+	t.equal(await early.verifyTree(key), "verified");
+	await early.importAci(file, { source: file, render: true });
+	t.equal(await early.verifyTree(key), "verified", "again");
+	const dependent = await makeImage("example.com/dependent", {
+		dependencies: [{ imageName: "example.com/app" }],
+	});
+	await early.importAci(dependent.file, { source: dependent.file, render: true });
+	t.equal(early.treeOf(dependent.key).rendered, false, "its tree has files of others");
+	const chosen = await makeImage("example.com/chosen", { pathWhitelist: ["/etc/name"] });
+	await early.importAci(chosen.file, { source: chosen.file, render: true });
+	t.equal(early.treeOf(chosen.key).rendered, false, "its tree has not all of its files");
+	const bad = path.join(newDirectory(), "bad.aci");
+	fs.writeFileSync(bad, fs.readFileSync(dependent.file).subarray(0, 3000));
+	await t.rejects(early.importAci(bad, { source: bad, render: true }), { code: /^aci-/ });
+	const accept = () => Promise.reject(new Error("refused"));
+	await t.rejects(early.importAci(dependent.file, { source: "x", render: true, accept }), /refused/);
+	t.strictSame(
+		fs.readdirSync(path.join(early.directory, "tree")),
+		[early.treeOf(key).treeId],
+		"nothing else is left",
+	);
+});
+
 t.test("damage on the disk is found and named, and a new import repairs it", async (t) => {
 	const { file, key } = await makeImage("example.com/app", { files: { big: { text: "x".repeat(20_000) } } });
 	const size = fs.statSync(file).size;
@@ -485,7 +522,9 @@ t.test("fifty processes import and render one image at once", async (t) => {
 		compress: true,
 	});
 	const imports = await Promise.all(
-		Array.from({ length: 50 }, () => outcome(startWorker([store.data, "import", file]))),
+		Array.from({ length: 50 }, (_, index) =>
+			outcome(startWorker([store.data, index % 2 ? "import" : "import-render", file])),
+		),
 	);
 	for (const { status, stdout, stderr } of imports) if (status !== 0 || stdout !== `${key}\n`) t.fail(stderr);
 	t.equal(store.list().length, 1);
@@ -503,6 +542,14 @@ t.test("SIGKILL at every step leaves a store that works and can be swept", async
 	const { file, key } = await makeImage("example.com/app");
 	const steps: Record<string, readonly string[]> = {
 		import: ["import-begin", "import-read", "import-blob", "import-manifest", "import-record"],
+		"import-render": [
+			"import-begin",
+			"import-read",
+			"import-record",
+			"tree-written",
+			"tree-flushed",
+			"tree-rendered",
+		],
 		render: ["tree-begin", "tree-written", "tree-flushed", "tree-rendered"],
 		remove: ["remove-remotes", "remove-record", "remove-manifest"],
 		"remove-tree": ["tree-unmarked"],
@@ -510,10 +557,10 @@ t.test("SIGKILL at every step leaves a store that works and can be swept", async
 	for (const [action, points] of Object.entries(steps)) {
 		for (const point of points) {
 			const store = newStore();
-			if (action !== "import") await store.importAci(file, { source: file });
+			if (!action.startsWith("import")) await store.importAci(file, { source: file });
 			if (action === "remove-tree") await store.ensureTree(key);
 			const tree = () => store.treeOf(key).treeId;
-			const argument = action === "import" ? file : action === "remove-tree" ? tree() : key;
+			const argument = action.startsWith("import") ? file : action === "remove-tree" ? tree() : key;
 			const child = spawnSync(process.execPath, [worker, store.data, action, argument], {
 				env: { ...environment, RKT_CRASH_AT: point },
 			});
