@@ -10,5 +10,6 @@ export const COMMANDS: readonly CommandSpec[] = [...POD_COMMANDS, ...IMAGE_COMMA
 
 /** The commands that only hold others, with the line that the help shows for them. */
 export const GROUPS: Readonly<Record<string, string>> = {
+	generate: "Generate files for other programs",
 	image: "Operate on image(s) in the local store",
 };

@@ -1,3 +1,4 @@
+import { RESTART_POLICIES } from "../../unit/pod-unit.ts";
 import { type CommandSpec, defineCommand } from "../command.ts";
 import { duration, flag, integer, text } from "../option.ts";
 import { APP_OPTIONS } from "./app-options.ts";
@@ -69,6 +70,31 @@ Start it with "rkt run-prepared UUID".`,
 		needsRoot: true,
 		completes: "pods",
 		load: async () => (await import("../commands/run-prepared.ts")).runPrepared,
+	}),
+	defineCommand({
+		name: "generate unit",
+		summary: "Print a systemd unit that runs a pod",
+		usage: "[flags] UUID | [flags] IMAGE [IMAGE flags] [-- APP ARGUMENTS [---]] [IMAGE …]",
+		description: `For images it takes what "rkt run" takes: each start of the unit makes a pod, and removes it at its end.
+For a prepared pod it takes what "rkt run-prepared" takes; such a pod runs once.
+
+    rkt generate unit --port=http:80 example.com/web >/etc/systemd/system/web.service`,
+		options: [
+			...PREPARE_OPTIONS,
+			...START_OPTIONS,
+			text("description", "description of the unit"),
+			text("restart", "when systemd starts the unit again", {
+				default: "on-failure",
+				choices: RESTART_POLICIES,
+			}),
+			duration("stop-timeout", "how long apps may take to end before they are killed", { default: "1m30s" }),
+			flag("keep", "leave pods that have ended, with their logs, to rkt gc"),
+		],
+		appOptions: APP_OPTIONS,
+		grammar: "images",
+		arguments: [0, MANY],
+		completes: "images",
+		load: async () => (await import("../commands/generate-unit.ts")).generateUnit,
 	}),
 	defineCommand({
 		name: "list",
