@@ -15,7 +15,7 @@ export interface BlobWriter {
 }
 
 /** What may wait for the disk; hashing and unpacking go on meanwhile. */
-const MAX_PENDING_BYTES = 4 * 1024 * 1024;
+const MAX_PENDING_BYTES = 2 * 1024 * 1024;
 /** Flushing begins early, or the whole image would have to be waited for at the end. */
 const FLUSH_BYTES = 64 * 1024 * 1024;
 

@@ -82,7 +82,7 @@ function openArchive(file: string): Readable {
 		// Without O_NONBLOCK, opening a FIFO would wait for a writer.
 		const fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
 		if (!fs.fstatSync(fd).isFile()) fail("file-not-found", `${file} is not a regular file`);
-		return fs.createReadStream(file, { fd, highWaterMark: 1024 * 1024 });
+		return fs.createReadStream(file, { fd, highWaterMark: 256 * 1024 });
 	} catch (error) {
 		if (!isErrno(error, "ENOENT", "ENOTDIR", "EACCES")) throw error;
 		return fail("file-not-found", `cannot open the image file ${file}`, { cause: error });
