@@ -1,6 +1,5 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { isatty } from "node:tty";
 import { isErrno } from "../lib/errors.ts";
 import { replaceFile } from "../lib/files.ts";
 import { createLog } from "../lib/log.ts";
@@ -45,12 +44,12 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 		sockets: findSockets({ syscall, log, pod, options, environment: stage1.environment }),
 		environment: stage1.environment,
 		shift: Number(options.privateUsers?.split(":")[0] ?? 0),
-		streams: chooseStreams(options),
+		streams: await chooseStreams(options),
 		wayBack: [],
 	};
 	process.umask(0o022);
 	const program = findNspawn();
-	const placement = choosePlacement();
+	const placement = choosePlacement({ uuid: options.uuid, owner: context.shift });
 	const cgroups = placement.ownCgroup ? joinCgroups(context) : undefined;
 	try {
 		const lockFd = keepLock(context);
@@ -90,7 +89,7 @@ function preparePod(context: RunContext): PreparedPod {
 	const modes = options.dnsConfMode ?? { resolv: "default", hosts: "default" };
 	const hostFiles = writeNameFiles({ podDirectory, uuid: options.uuid, hostname, modes, dns: network.dns });
 	mountJournal(context);
-	const url = metadataUrl(options.mdsToken, network.namespace === undefined ? "host" : network.networks);
+	const url = metadataUrl(options.mdsToken, network.hostIP);
 	const apps = pod.apps.map((podApp) =>
 		prepareApp({ ...context, sharedMemory, hostFiles, metadataUrl: url }, podApp),
 	);
@@ -127,9 +126,10 @@ function become(
 	return context.syscall.execve(program, argv, nspawnEnvironment(environment, options), kept);
 }
 
-function chooseStreams(options: RunOptions): AppStreams {
+async function chooseStreams(options: RunOptions): Promise<AppStreams> {
 	if (!options.interactive) return "journal";
 	// Not process.stdin: touching that makes the descriptor non-blocking, which the pod would inherit.
+	const { isatty } = await import("node:tty");
 	return isatty(0) && isatty(1) ? "terminal" : "keeper";
 }
 

@@ -1,22 +1,16 @@
-import type { NetInfo } from "./pod-record.ts";
+import { fail } from "../lib/errors.ts";
 
 /** Port of the metadata service, since rkt 0.8.1. */
 const METADATA_PORT = 18112;
 
 /**
- * Where an app finds the metadata service: on the host's side of the pod's network, which is the first address of the
- * subnet, or on the loopback with host networking. undefined without a token or a network.
+ * Where an app of a registered pod finds the metadata service; undefined for a pod that is not registered.
+ * @param hostIP Where the pod reaches the host. Errors: `metadata-unreachable` without one.
  */
-export function metadataUrl(
-	token: string | undefined,
-	networks: readonly NetInfo[] | "host",
-): string | undefined {
+export function metadataUrl(token: string | undefined, hostIP: string | undefined): string | undefined {
 	if (token === undefined) return undefined;
-	if (networks === "host") return `http://127.0.0.1:${METADATA_PORT}/${token}`;
-	const network = networks[0];
-	if (network === undefined || network.ip === "") return undefined;
-	const mask = network.mask.split(".").map(Number);
-	const subnet = network.ip.split(".").map((octet, index) => Number(octet) & (mask[index] ?? 0));
-	const host = [...subnet.slice(0, 3), (subnet[3] ?? 0) + 1].join(".");
-	return `http://${host}:${METADATA_PORT}/${token}`;
+	if (hostIP !== undefined) return `http://${hostIP}:${METADATA_PORT}/${token}`;
+	return fail("metadata-unreachable", "no network of the pod leads to the metadata service of the host", {
+		hint: "run the pod with --net=default, or without --mds-register",
+	});
 }

@@ -1,4 +1,3 @@
-import { fail } from "../../lib/errors.ts";
 import type { IpcMode } from "../../stage1/arguments.ts";
 import { SMALLEST_JOURNAL_SIZE } from "../../stage1/journal.ts";
 import { checkHostname } from "../../stage1/network/names.ts";
@@ -21,11 +20,13 @@ export interface StartFlags {
 	readonly ipc: IpcMode | undefined;
 	/** Bytes that the journal of the pod may occupy; undefined leaves it to the configuration. */
 	readonly journalSize: bigint | undefined;
+	/** The pod is to be registered with the metadata service. */
+	readonly mdsRegister: boolean;
 }
 
 /**
  * Errors: `net-list-invalid`, `network-not-found`, `dns-invalid`, `hosts-entry-invalid`,
- * `hostname-invalid`, `flags-conflict`, `metadata-service-missing`, `flag-value-invalid`, `quantity-invalid`.
+ * `hostname-invalid`, `flags-conflict`, `flag-value-invalid`, `quantity-invalid`.
  */
 export async function readStartFlags(context: CommandContext, options: ParsedOptions): Promise<StartFlags> {
 	const net = readNet(options);
@@ -33,7 +34,6 @@ export async function readStartFlags(context: CommandContext, options: ParsedOpt
 		const { loadNetworks, selectNetworks } = await import("../../stage1/network/config.ts");
 		selectNetworks(loadNetworks(context.globals.localConfig, context.log), net);
 	}
-	checkMetadata(options, net);
 	return {
 		net: formatNetList(net),
 		resolution: readNameResolution(options),
@@ -41,6 +41,7 @@ export async function readStartFlags(context: CommandContext, options: ParsedOpt
 		interactive: options.on("interactive"),
 		ipc: readIpc(options.text("ipc")),
 		journalSize: readJournalSize(options.text("journal-size")),
+		mdsRegister: readMdsRegister(options, net),
 	};
 }
 
@@ -68,12 +69,10 @@ export function checkInteractive(interactive: boolean, appCount: number): void {
 	if (interactive && appCount > 1) conflict("--interactive is only for pods with one app");
 }
 
-function checkMetadata(options: ParsedOptions, net: NetList): void {
-	if (!options.on("mds-register")) return;
-	if (net.kind === "none") conflict("--mds-register needs a network, it cannot be combined with --net=none");
-	fail("metadata-service-missing", "there is no metadata service to register the pod with", {
-		hint: "leave --mds-register away",
-	});
+function readMdsRegister(options: ParsedOptions, net: NetList): boolean {
+	const register = options.on("mds-register");
+	if (!register || net.kind !== "none") return register;
+	return conflict("--mds-register needs a network, it cannot be combined with --net=none");
 }
 
 function readJournalSize(value: string): bigint | undefined {

@@ -23,6 +23,27 @@ export interface StartRequest {
 	readonly appNames: readonly string[];
 	readonly flags: StartFlags;
 	readonly config: Config;
+	/** Of the metadata service; undefined when the pod is not registered. */
+	readonly mdsToken: string | undefined;
+}
+
+/** Errors: `metadata-service-missing` when the pod is to be registered and cannot be. */
+export async function checkRegistration({ mdsRegister }: StartFlags): Promise<void> {
+	if (mdsRegister) await (await import("../metadata/client.ts")).checkMetadataService();
+}
+
+/**
+ * Gives the token of a pod that is to be registered. The pod has not left its state yet, so that a failure changes
+ * nothing. Errors: `metadata-service-missing`, `metadata-registration-refused`.
+ */
+export async function registerForStart(
+	{ mdsRegister }: StartFlags,
+	pod: LockedPod,
+	appNames: readonly string[],
+): Promise<string | undefined> {
+	if (!mdsRegister) return undefined;
+	const { registerPreparedPod } = await import("../metadata/pod-registration.ts");
+	return registerPreparedPod(pod, appNames);
 }
 
 /** What a host volume leads to must be there. Errors: `volume-source-missing`. */
@@ -74,6 +95,7 @@ export async function handOver(context: CommandContext, request: StartRequest): 
 			net: flags.net,
 			interactive: flags.interactive,
 			privateUsers: range && formatUserRange(range),
+			mdsToken: request.mdsToken,
 			localConfig: globals.localConfig,
 			hostname: flags.hostname,
 			dnsConfMode: { resolv: flags.resolution.resolv, hosts: flags.resolution.hosts },

@@ -26,6 +26,7 @@ export interface CleanOptions {
  */
 export function createCleaner(syscall: Syscall, options: CleanOptions): CleanStage1 {
 	return async (pod) => {
+		await unregister(pod, options.log);
 		if (pod.where !== "exited-garbage") return;
 		try {
 			const stage1 = readStage1OfPod(options.dataDirectory, pod.directory);
@@ -44,6 +45,17 @@ export function createCleaner(syscall: Syscall, options: CleanOptions): CleanSta
 			options.log.info(`problem performing stage1 GC on "${pod.uuid}": ${messageOf(error)}`);
 		}
 	};
+}
+
+/** Also a pod that was killed before it ran may be registered. */
+async function unregister(pod: LockedPod, log: Log): Promise<void> {
+	if (!lstatIfExists(podPaths.metadataRegisteredPath(pod.directory))) return;
+	try {
+		const { unregisterPod } = await import("../metadata/client.ts");
+		await unregisterPod(pod.uuid);
+	} catch (error) {
+		log.info(`cannot unregister pod "${pod.uuid}" from the metadata service: ${messageOf(error)}`);
+	}
 }
 
 /** A foreign stage1 may look into its root; ours reads what it needs from the upper directory. */

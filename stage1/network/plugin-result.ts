@@ -3,10 +3,17 @@ import * as z from "zod/mini";
 import { isErrno, messageOf } from "../../lib/errors.ts";
 import { parseJson } from "../../lib/json.ts";
 
+export interface PluginAddress {
+	readonly address: string;
+	readonly prefixLength: number;
+	/** As the plugin says it, else the first address of the subnet, as host-local chooses it. */
+	readonly gateway: string;
+}
+
 /** What rkt uses of the result of ADD. */
 export interface PluginResult {
 	/** The first IPv4 address; undefined when the plugin gave none. */
-	readonly ipv4: { readonly address: string; readonly prefixLength: number } | undefined;
+	readonly ipv4: PluginAddress | undefined;
 	readonly dns: z.infer<typeof dnsSettings>;
 	/** The whole result, for the next plugin of a chain. */
 	readonly raw: unknown;
@@ -27,6 +34,9 @@ const cidr = z.string().check(
 const word = z.string().check(z.regex(/^[\x21-\x7e]+$/, "must be printable ASCII without spaces"));
 const address = z.string().check(z.refine((value) => isIP(value) !== 0, "must be an IP address"));
 
+/** Only used when it is an IPv4 address. */
+const gateway = z.nullish(z.string());
+
 const dnsSettings = z.object({
 	nameservers: z.nullish(z.array(address)),
 	domain: z.nullish(z.union([word, z.literal("")])),
@@ -36,8 +46,8 @@ const dnsSettings = z.object({
 
 /** Versions 0.1.0 and 0.2.0 have `ip4`, 0.3.0 to 1.0.0 have `ips` (CNI specification, section 5). */
 const addResult = z.looseObject({
-	ip4: z.nullish(z.looseObject({ ip: cidr })),
-	ips: z.nullish(z.array(z.looseObject({ address: cidr }))),
+	ip4: z.nullish(z.looseObject({ ip: cidr, gateway })),
+	ips: z.nullish(z.array(z.looseObject({ address: cidr, gateway }))),
 	dns: z.nullish(dnsSettings),
 });
 
@@ -49,13 +59,30 @@ export function parseResult(text: string): PluginResult {
 		throw new ResultError(`result: ${issue?.path.join(".")} ${issue?.message}`);
 	}
 	const { ip4, ips, dns } = parsed.data;
-	const addresses = [...(ip4 ? [ip4.ip] : []), ...(ips ?? []).map((ip) => ip.address)];
-	const first = addresses.map((value) => value.split("/")).find(([ip]) => isIPv4(ip ?? ""));
+	const addresses = [...(ip4 ? [{ ...ip4, address: ip4.ip }] : []), ...(ips ?? [])];
 	return {
-		ipv4: first && { address: first[0] as string, prefixLength: Number(first[1]) },
+		ipv4: addresses.map(toIPv4).find((found) => found !== undefined),
 		dns: dns ?? {},
 		raw: parsed.data,
 	};
+}
+
+function toIPv4(given: {
+	readonly address: string;
+	readonly gateway?: string | null | undefined;
+}): PluginAddress | undefined {
+	const [address = "", prefix] = given.address.split("/");
+	if (!isIPv4(address)) return undefined;
+	const prefixLength = Number(prefix);
+	const { gateway } = given;
+	const known = gateway && isIPv4(gateway);
+	return { address, prefixLength, gateway: known ? gateway : firstAddress(address, prefixLength) };
+}
+
+function firstAddress(address: string, prefixLength: number): string {
+	const mask = netmask(prefixLength).split(".").map(Number);
+	const subnet = address.split(".").map((octet, index) => Number(octet) & (mask[index] ?? 0));
+	return [...subnet.slice(0, 3), (subnet[3] ?? 0) + 1].join(".");
 }
 
 /** A prefix length as dotted quad. */

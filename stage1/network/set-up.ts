@@ -31,7 +31,8 @@ interface Joined {
  * `firewall-failed`.
  */
 export function setUpNetwork(options: SetUpOptions): NetworkResult {
-	if (options.net.kind === "host") return { namespace: undefined, networks: [], dns: undefined };
+	if (options.net.kind === "host")
+		return { namespace: undefined, networks: [], hostIP: "127.0.0.1", dns: undefined };
 	const networks = findNetworks(options);
 	fs.mkdirSync(netDirectory(options.podDirectory), { recursive: true, mode: 0o750 });
 	const lock = lockPath(options.syscall, netDirectory(options.podDirectory)) as {
@@ -70,7 +71,9 @@ function joinNetworks(options: SetUpOptions, networks: readonly Network[], lockF
 	}
 	if (networks.length === 0) options.log.info("networking namespace with loopback only");
 	else if (options.ports.length > 0) forwardPorts(options, joined);
-	return { namespace, networks: joined.map(({ info }) => info), dns: chooseDns(options, joined) };
+	const networkInfos = joined.map(({ info }) => info);
+	const hostIP = chooseNetwork(joined)?.result.ipv4?.gateway;
+	return { namespace, networks: networkInfos, hostIP, dns: chooseDns(options, joined) };
 }
 
 function joinNetwork(options: SetUpOptions, attachment: Attachment, before: readonly Joined[]): Joined {
@@ -91,8 +94,12 @@ function joinNetwork(options: SetUpOptions, attachment: Attachment, before: read
 }
 
 /** The first network that masquerades, else the last (network.md section 4 of the reference). */
+function chooseNetwork(joined: readonly Joined[]): Joined | undefined {
+	return joined.find(({ attachment }) => isMasqueraded(attachment.network)) ?? joined.at(-1);
+}
+
 function forwardPorts(options: SetUpOptions, joined: readonly Joined[]): void {
-	const chosen = joined.find(({ attachment }) => isMasqueraded(attachment.network)) ?? joined.at(-1);
+	const chosen = chooseNetwork(joined);
 	const ipv4 = chosen?.result.ipv4;
 	if (chosen === undefined || ipv4 === undefined) {
 		throw new RktError(

@@ -56,6 +56,11 @@ export interface NetworkResult {
 	readonly namespace: string | undefined;
 	/** In the order of the interfaces eth0, eth1… */
 	readonly networks: readonly NetInfo[];
+	/**
+	 * IPv4 address at which the pod reaches the host: the gateway of the first masqueraded network, else of the last
+	 * one; 127.0.0.1 with --net=host; undefined without a network.
+	 */
+	readonly hostIP: string | undefined;
 	/** From the first network whose plugin gave any. */
 	readonly dns: NetworkDns | undefined;
 }

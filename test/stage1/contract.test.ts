@@ -154,11 +154,9 @@ t.test("paths and names", (t) => {
 	t.equal(podPaths.appRootfs("/p", "web"), "/p/stage1/rootfs/opt/stage2/web/rootfs");
 	t.equal(podPaths.overlayUpper("/p", "id", "web"), "/p/overlay/id/upper/web");
 	t.equal(podPaths.machineId(UUID), "0123456789ab4cde8f0123456789abcd");
-	const network = { netName: "n", netConf: "", pluginPath: "", ifName: "", args: "" };
-	const on = [{ ...network, ip: "172.16.28.9", mask: "255.255.255.0" }];
-	t.equal(metadataUrl("tok", on), "http://172.16.28.1:18112/tok");
-	t.equal(metadataUrl("tok", "host"), "http://127.0.0.1:18112/tok");
-	t.equal(metadataUrl(undefined, on), undefined);
-	t.equal(metadataUrl("tok", []), undefined);
+	t.equal(metadataUrl("tok", "172.16.28.1"), "http://172.16.28.1:18112/tok");
+	t.equal(metadataUrl(undefined, "172.16.28.1"), undefined);
+	t.equal(metadataUrl(undefined, undefined), undefined);
+	t.throws(() => metadataUrl("tok", undefined), { code: "metadata-unreachable" });
 	t.end();
 });

@@ -9,7 +9,7 @@ import { resolveUuid } from "../../pod/resolve-uuid.ts";
 import { toRun } from "../../pod/transitions.ts";
 import type { Handler } from "../command.ts";
 import { checkInteractive, checkPortsHaveNetwork, readStartFlags } from "../start-flags.ts";
-import { checkVolumes, handOver, mountForStart } from "../start-pod.ts";
+import { checkVolumes, handOver, mountForStart, registerForStart } from "../start-pod.ts";
 import { findDataDirectory, loadSyscall, readConfig } from "../workspace.ts";
 
 /** `rkt run-prepared`: starts a prepared pod; a refusal leaves it prepared. */
@@ -38,9 +38,10 @@ export const runPrepared: Handler = async (context, invocation) => {
 		});
 	}
 	readStage1OfPod(dataDirectory, pod.directory);
-	const running = toRun(dataDirectory, pod);
 	const appNames = manifest.apps.map((app) => app.name);
-	const request = { syscall, dataDirectory, pod: running, appNames, flags, config };
+	const mdsToken = await registerForStart(flags, pod, appNames);
+	const running = toRun(dataDirectory, pod);
+	const request = { syscall, dataDirectory, pod: running, appNames, flags, config, mdsToken };
 	await mountForStart(request);
 	return handOver(context, request);
 };

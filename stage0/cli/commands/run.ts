@@ -5,7 +5,7 @@ import type { CommandContext, Handler, Invocation } from "../command.ts";
 import { makeNewPod, saveUuid } from "../new-pod.ts";
 import { type PrepareFlags, readPrepareFlags } from "../prepare-flags.ts";
 import { checkInteractive, checkPortsHaveNetwork, readStartFlags, type StartFlags } from "../start-flags.ts";
-import { checkVolumes, handOver, mountForStart } from "../start-pod.ts";
+import { checkRegistration, checkVolumes, handOver, mountForStart, registerForStart } from "../start-pod.ts";
 import { openWorkspace } from "../workspace.ts";
 
 /** `rkt run`: everything is checked, then fetched, prepared and started; this process becomes the pod's. */
@@ -25,17 +25,19 @@ export const runImages: Handler = async (context, invocation) => {
 		},
 		durable: false,
 	});
-	const running = toRun(dataDirectory, pod);
 	const appNames = manifest.apps.map((app) => app.name);
-	const request = { syscall, dataDirectory, pod: running, appNames, flags: start, config };
+	let place = pod;
 	try {
+		const mdsToken = await registerForStart(start, pod, appNames);
+		place = toRun(dataDirectory, pod);
+		const request = { syscall, dataDirectory, pod: place, appNames, flags: start, config, mdsToken };
 		await mountForStart(request);
 		return await handOver(context, request);
 	} catch (error) {
 		const { globals, environment, log } = context;
 		const cleaning = { dataDirectory, localConfig: globals.localConfig, environment, log };
 		process.chdir("/");
-		await discardPod(syscall, dataDirectory, running, createCleaner(syscall, cleaning));
+		await discardPod(syscall, dataDirectory, place, createCleaner(syscall, cleaning));
 		throw error;
 	}
 };
@@ -50,5 +52,6 @@ async function readFlags(
 	checkInteractive(start.interactive, flags.images.length);
 	checkPortsHaveNetwork(flags.ports, start.net, context.environment);
 	checkVolumes(flags);
+	await checkRegistration(start);
 	return { flags, start };
 }

@@ -1,4 +1,5 @@
 import { type CommandSpec, defineCommand } from "../command.ts";
+import { integer } from "../option.ts";
 import { PRETTY_PRINT } from "./pod-options.ts";
 
 const MANY = Number.MAX_SAFE_INTEGER;
@@ -11,6 +12,19 @@ export const OTHER_COMMANDS: readonly CommandSpec[] = [
 		description: "Prints what the configuration directories say together. It holds credentials in clear.",
 		options: [PRETTY_PRINT],
 		load: async () => (await import("../commands/config.ts")).printConfig,
+	}),
+	defineCommand({
+		name: "metadata-service",
+		summary: "Run the metadata service",
+		usage: "[--listen-port=PORT]",
+		description: `Answers the apps of pods that were started with --mds-register, at the address in their AC_METADATA_URL.
+Pods are registered on /run/rkt/metadata-svc.sock, or on a socket that systemd passes (rkt-metadata.socket).
+It ends with SIGINT or SIGTERM; the next one knows the same pods.`,
+		options: [
+			integer("listen-port", "port for pods; their AC_METADATA_URL always has 18112", { default: "18112" }),
+		],
+		needsRoot: true,
+		load: async () => (await import("../commands/metadata-service.ts")).serveMetadata,
 	}),
 	defineCommand({
 		name: "version",

@@ -225,11 +225,11 @@ t.test("files that name the pod", async (t) => {
 
 t.test("results of plugins", async (t) => {
 	const old = parseResult('{"ip4":{"ip":"10.1.2.3/20","gateway":"10.1.0.1"},"dns":{}}');
-	t.strictSame(old.ipv4, { address: "10.1.2.3", prefixLength: 20 });
+	t.strictSame(old.ipv4, { address: "10.1.2.3", prefixLength: 20, gateway: "10.1.0.1" });
 	const both = parseResult(
 		'{"cniVersion":"1.0.0","ips":[{"address":"fd00::2/64"},{"address":"10.1.2.3/24"}],"x":1}',
 	);
-	t.strictSame(both.ipv4, { address: "10.1.2.3", prefixLength: 24 });
+	t.strictSame(both.ipv4, { address: "10.1.2.3", prefixLength: 24, gateway: "10.1.2.1" });
 	t.match(both.raw, { cniVersion: "1.0.0", x: 1 });
 	t.equal(parseResult("{}").ipv4, undefined);
 	for (const text of [
