@@ -63,7 +63,9 @@ function endService(): UnitSections {
 function wayDown(): UnitSections {
 	const settings: UnitSetting[] = [
 		NO_DEFAULTS,
-		["Requires", END_SERVICE],
+		// Wanted and not required: END_SERVICE fails when an app has. A target that fails with it would leave systemd
+		// without anything to do, which it would report to the host as READY=1.
+		["Wants", END_SERVICE],
 		["After", END_SERVICE],
 		["AllowIsolate", "yes"],
 	];
