@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { gzipSync } from "node:zlib";
+import { execa } from "execa";
 import t, { type Test } from "tap";
 import { pack } from "tar-stream";
 import {
@@ -10,6 +11,7 @@ import {
 	firstUuid,
 	outputLines,
 } from "../support/busybox-host.ts";
+import { distDirectory } from "../support/dist-directory.ts";
 import { newTraces, readMachineTraces } from "../support/machine-traces.ts";
 import { busyboxFiles, imageManifest, makeAci } from "../support/make-aci.ts";
 import { enterPrivateHost } from "../support/private-host.ts";
@@ -192,7 +194,6 @@ t.test("bad input", async (t) => {
 	t.test("a data directory without room, and one that is no directory", async (t) => {
 		const small = path.join(host.directory, "small");
 		fs.mkdirSync(small);
-		const { execa } = await import("execa");
 		await execa("mount", ["-t", "tmpfs", "-o", "size=300k", "tmpfs", small]);
 		t.teardown(() => execa("umount", [small]));
 		const image = path.join(host.directory, "example.com-busybox.aci");
@@ -205,6 +206,36 @@ t.test("bad input", async (t) => {
 		const odd = await host.rkt([`--dir=${file}`, "list"]);
 		t.equal(odd.status, 254);
 		t.match(odd.stderr, /a-file/);
+	});
+
+	t.test("without root: pods are refused, and a data directory without permission is named", async (t) => {
+		const program = path.join(host.directory, "program");
+		fs.mkdirSync(program);
+		for (const name of ["rkt", "rkt.cjs", "koffi.node"]) {
+			fs.copyFileSync(path.join(distDirectory(), name), path.join(program, name));
+		}
+		fs.chmodSync(host.directory, 0o755);
+		const asNobody = (...words: string[]): Promise<{ exitCode?: number; stderr: string }> =>
+			execa(
+				"setpriv",
+				[
+					"--reuid=65534",
+					"--regid=65534",
+					"--clear-groups",
+					`${program}/rkt`,
+					`--dir=${host.dataDirectory}`,
+					...words,
+				],
+				{ reject: false },
+			);
+		const run = await asNobody("run", "--net=none", BUSYBOX);
+		t.equal(run.exitCode, 254);
+		t.match(run.stderr, /run: cannot run as unprivileged user/);
+		const image = path.join(host.directory, "example.com-busybox.aci");
+		const fetched = await asNobody("--insecure-options=image", "fetch", image);
+		t.equal(fetched.exitCode, 254);
+		t.ok(fetched.stderr.includes(host.dataDirectory), fetched.stderr);
+		t.notMatch(fetched.stderr, /\n\s+at .*\(/);
 	});
 
 	t.test("a pod cannot lie to the commands that look at it", async (t) => {
