@@ -32,14 +32,16 @@ t.test("systemd finds nothing to complain about in the units", async (t) => {
 	const result = await runInSystemdHost(
 		withUnits(
 			t.testdir({ rkt: FAKE_RKT }),
-			"systemd-analyze verify --man=no --recursive-errors=yes packaging/systemd/rkt-gc.timer packaging/systemd/rkt-gc.service packaging/systemd/rkt@.service",
+			"systemd-analyze verify --man=no --recursive-errors=yes packaging/systemd/rkt-gc.timer packaging/systemd/rkt-gc.service packaging/systemd/rkt@.service packaging/systemd/rkt-metadata.socket packaging/systemd/rkt-metadata.service",
 			"echo verify $?",
 			"systemd-analyze security --offline=true --threshold=60 --no-pager packaging/systemd/rkt-gc.service >/dev/null",
+			"echo security $?",
+			"systemd-analyze security --offline=true --threshold=25 --no-pager packaging/systemd/rkt-metadata.service >/dev/null",
 			"echo security $?",
 		),
 	);
 	t.equal(result.stderr, "");
-	t.equal(result.stdout, "verify 0\nsecurity 0\n");
+	t.equal(result.stdout, "verify 0\nsecurity 0\nsecurity 0\n");
 });
 
 t.test("the timer collects garbage at once, and the template runs its image", async (t) => {
@@ -74,6 +76,51 @@ t.test("the timer collects garbage at once, and the template runs its image", as
 		"run exit-3",
 		"stopped",
 	]);
+});
+
+t.test("the metadata service starts when a pod is registered, and knows it after a restart", async (t) => {
+	const ask = (method: string, where: string, path: string, body = ""): string =>
+		`node -e 'require("http").request({${where},method:"${method}",path:"${path}"},(r)=>{console.log(r.statusCode);` +
+		`r.pipe(process.stdout)}).end(process.argv[1])' '${body}'`;
+	const uuid = "01234567-89ab-4cde-8f01-23456789abcd";
+	const token = "0123456789abcdef0123456789abcdef";
+	const manifest = JSON.stringify({ acKind: "PodManifest", acVersion: "0.8.11", apps: [] });
+	const registration = 'socketPath:"/run/rkt/metadata-svc.sock"';
+	const askUuid = ask("GET", 'host:"127.0.0.1",port:18112', `/${token}/acMetadata/v1/pod/uuid`);
+	const result = await runInSystemdHost(
+		withUnits(
+			t.testdir({ rkt: `#!/bin/sh\nexec ${path.resolve("dist/rkt")} "$@"\n` }),
+			"systemctl start rkt-metadata.socket; systemctl is-active rkt-metadata.service",
+			"stat -c '%a %U %G' /run/rkt/metadata-svc.sock",
+			ask("PUT", registration, `/pods/${uuid}?token=${token}`, manifest),
+			"systemctl is-active rkt-metadata.service",
+			`${askUuid}; echo`,
+			"systemctl restart rkt-metadata.service",
+			ask("DELETE", registration, "/pods/0"),
+			`echo; ${askUuid}; echo`,
+			"stat -c '%a %n' /run/rkt/metadata /run/rkt/metadata/key",
+			"systemctl stop rkt-metadata.service 2>/dev/null; systemctl show -P Result rkt-metadata.service",
+			`journalctl -u rkt-metadata | grep -c ${token}`,
+		),
+	);
+	t.same(result.stdout.trimEnd().split("\n"), [
+		"inactive",
+		"660 root root",
+		"200",
+		"active",
+		"200",
+		uuid,
+		"400",
+		"not the UUID of a pod",
+		"",
+		"200",
+		uuid,
+		"700 /run/rkt/metadata",
+		"600 /run/rkt/metadata/key",
+		"success",
+		"0",
+	]);
+	t.equal(result.stderr, "");
 });
 
 t.test("tmpfiles.d makes what rkt makes, for the groups of sysusers.d", (t) => {
