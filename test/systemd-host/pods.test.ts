@@ -39,11 +39,12 @@ function units(): void {
 		startUnit("web", podCommand("web", GRACEFUL));
 		const uuid = podUuid("web");
 		t.equal(unitProperty("web", "ActiveState"), "active");
+		// The unit is active when the pod's systemd is; a moment later the app has its name.
+		await waitFor("the app", () => [...unitProcesses("web").values()].includes("busybox"));
 		const processes = unitProcesses("web");
 		// A sleep of the app may have ended meanwhile and have no name any more.
 		const names = [...processes.values()].filter((name) => name !== "busybox" && name !== "").sort();
 		t.same(names, ["systemd", "systemd-journald", "systemd-nspawn"]);
-		t.ok([...processes.values()].includes("busybox"), "and the app");
 		t.equal(processes.get(Number(unitProperty("web", "MainPID"))), "systemd-nspawn");
 		t.same(machines(), [uuid]);
 		t.equal(machineProperty(uuid, "Unit"), "web.service");
