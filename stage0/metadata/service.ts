@@ -30,7 +30,7 @@ export interface ServiceOptions {
 export interface MetadataService {
 	/** Where pods are answered. */
 	readonly port: number;
-	/** Ends every connection. */
+	/** Ends every connection; a second call waits for the first. */
 	close(): Promise<void>;
 }
 
@@ -49,9 +49,10 @@ export async function startMetadataService(options: ServiceOptions): Promise<Met
 		});
 	}
 	const servers: Server[] = [];
-	const close = async (): Promise<void> => {
-		await Promise.all(servers.map(closeServer));
-		lock.release();
+	let closed: Promise<void> | undefined;
+	const close = (): Promise<void> => {
+		closed ??= Promise.all(servers.map(closeServer)).then(() => lock.release());
+		return closed;
 	};
 	try {
 		const registry = openRegistry(state, log);
