@@ -192,7 +192,7 @@ t.test("a user namespace", async (t) => {
 
 t.test("an app that tells systemd when it is ready", async (t) => {
 	const annotations = [{ name: "appc.io/executor/supports-systemd-notify", value: "true" }];
-	const app = { ...shell("sleep 0.3; probe notify && exec sleep 100"), annotations };
+	const app = { ...shell("sleep 0.3; exec probe notify"), annotations };
 	const pod = stage0.prepare([app]);
 	t.teardown(() => stage0.remove(pod));
 	const child = stage0.start(pod);

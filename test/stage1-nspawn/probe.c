@@ -65,7 +65,10 @@ static int notify(void)
 	snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
 	if (sendto(fd, "READY=1", 7, 0, (struct sockaddr *)&address, sizeof address) != 7)
 		return perror("sendto"), 1;
-	return puts("notified"), 0;
+	puts("notified");
+	fflush(stdout);
+	/* systemd asks the kernel whose message it was: the sender must still be there. */
+	return pause();
 }
 
 int main(int argc, char **argv)
