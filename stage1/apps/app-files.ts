@@ -17,6 +17,7 @@ const DIRECTORIES: readonly (readonly [target: string, mode: number])[] = [
 
 /** Makes the directories and files that something is mounted on. */
 export function prepareAppRoot(root: AppRoot, notify: boolean): void {
+	for (const target of ["/proc", "/sys"]) root.refuseLink(target);
 	for (const [target, mode] of DIRECTORIES) fs.closeSync(root.ensureDirectory(target, mode));
 	if (notify) fs.closeSync(root.ensureFile("/run/systemd/notify"));
 }

@@ -33,6 +33,8 @@ export interface AppRoot {
 	ensureDirectory(target: string, mode?: number): number;
 	/** The same for a file, which is made empty. */
 	ensureFile(target: string): number;
+	/** Refuses a symlink: the path must mean itself when it is mounted on from inside. Errors: `path-in-image-invalid`. */
+	refuseLink(target: string): void;
 	close(): void;
 }
 
@@ -81,6 +83,10 @@ export function openAppRoot(syscall: Syscall, directory: string, owner = 0): App
 			return invalidPath(directory, target);
 		},
 		ensureFile: (target) => ensure(target, (parent, name) => makeFile(parent, name, owner)),
+		refuseLink: (target) => {
+			const entry = fs.lstatSync(`/proc/self/fd/${rootFd}${target}`, { throwIfNoEntry: false });
+			if (entry?.isSymbolicLink()) invalidPath(directory, target);
+		},
 		close: () => fs.closeSync(rootFd),
 	};
 }
@@ -141,6 +147,7 @@ function danglingTarget(directory: string, parentFd: number, parent: string, nam
 function invalidPath(directory: string, target: string): never {
 	return fail(
 		"path-in-image-invalid",
-		`${target} cannot be made in ${directory}: something else is in the way`,
+		`app ${path.basename(path.dirname(directory))}: ${target} cannot be used: the image has something else there`,
+		{ hint: "use another image, or another target for the volume" },
 	);
 }

@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import * as path from "node:path";
 import { fail, isErrno } from "../../lib/errors.ts";
 import {
 	AT_EMPTY_PATH,
@@ -37,10 +38,20 @@ export interface HostMount {
  * Errors: `volume-source-missing`, `path-in-image-invalid`.
  */
 export function mountInApp(syscall: Syscall, root: AppRoot, mount: HostMount): void {
+	if (path.posix.normalize(`/${mount.target}`).replace(/^\/+/, "") === "") {
+		fail("path-in-image-invalid", `${mount.name}: a volume cannot be mounted on / of an app`, {
+			hint: "choose a directory as its target",
+		});
+	}
 	const tree = openSource(syscall, mount);
 	const stat = fs.fstatSync(tree);
 	const target = stat.isDirectory() ? root.ensureDirectory(mount.target) : root.ensureFile(mount.target);
 	try {
+		if (!stat.isDirectory() && fs.fstatSync(target).isDirectory()) {
+			fail("path-in-image-invalid", `${mount.name}: ${mount.target} is a directory in the image, not a file`, {
+				hint: "use another image, or another target for the volume",
+			});
+		}
 		const isDevice = stat.isCharacterDevice() || stat.isBlockDevice();
 		syscall.mountSetattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, {
 			set:

@@ -13,7 +13,7 @@ import {
 } from "../support/busybox-host.ts";
 import { distDirectory } from "../support/dist-directory.ts";
 import { newTraces, readMachineTraces } from "../support/machine-traces.ts";
-import { busyboxFiles, imageManifest, makeAci } from "../support/make-aci.ts";
+import { type AciEntry, busyboxFiles, imageManifest, makeAci } from "../support/make-aci.ts";
 import { enterPrivateHost } from "../support/private-host.ts";
 
 enterPrivateHost();
@@ -189,6 +189,44 @@ t.test("bad input", async (t) => {
 		const result = await host.rkt(["run", "--net=none", "--pull-policy=never", "example.com/a"]);
 		t.equal(result.status, 254);
 		t.match(result.stderr, /example\.com\/[ab]/);
+	});
+
+	t.test("images whose mount points are something else", async (t) => {
+		const file = path.join(host.directory, "odd.aci");
+		const odd: readonly (readonly [what: string, files: Record<string, AciEntry>, mention: RegExp])[] = [
+			["/proc is a link", { proc: { symlink: "usr" } }, /app odd: \/proc cannot be used/],
+			["/sys is a link out", { sys: { symlink: "/var/tmp" } }, /app odd: \/sys cannot be used/],
+			["/run is a file", { run: { text: "" } }, /app odd: \/run\S* cannot be used/],
+			["/etc/hosts is a directory", { "etc/hosts/x": { text: "" } }, /\/etc\/hosts is a directory/],
+		];
+		for (const [what, files, mention] of odd) {
+			const manifest = imageManifest("example.com/odd", { app: { exec: ["/bin/true"] } });
+			await makeAci(file, { manifest, files: { ...busyboxFiles(), ...files } });
+			const words = ["run", "--net=none", "--hosts-entry=10.0.0.1=x", file];
+			const result = await host.rkt(["--insecure-options=image", ...words], { timeoutMs: 30_000 });
+			t.equal(result.status, 254, what);
+			t.match(result.stderr, mention, what);
+		}
+		const root = ["--volume=v,kind=empty", BUSYBOX, "--mount=volume=v,target=/"];
+		const result = await host.rkt(["run", "--net=none", ...root]);
+		t.equal(result.status, 254);
+		t.match(result.stderr, /cannot be mounted on \//);
+	});
+
+	t.test("endless and overlong input", async (t) => {
+		const cases: readonly (readonly [words: readonly string[], mention: RegExp])[] = [
+			[["run", "--set-env-file=/dev/zero", BUSYBOX], /larger than 4 MiB/],
+			[["run", "--pod-manifest=/dev/zero"], /larger than 4 MiB/],
+			[["fetch", path.join(host.directory, "example.com-busybox.aci"), "--signature=/dev/zero"], /too large/],
+			[["run", "--net=none", BUSYBOX, `--name=${"x".repeat(250)}`], /250 characters, at most 200/],
+			[["fetch", "/does/not/exist.aci"], /cannot open the image file/],
+			[["fetch", "/var/tmp"], /not a regular file/],
+		];
+		for (const [words, mention] of cases) {
+			const result = await host.rkt(words, { timeoutMs: 20_000 });
+			t.equal(result.status, 254, words.join(" "));
+			t.match(result.stderr, mention, words.join(" "));
+		}
 	});
 
 	t.test("a data directory without room, and one that is no directory", async (t) => {
