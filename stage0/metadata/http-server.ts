@@ -7,6 +7,7 @@ import { type Answer, type Route, refuse, type ServiceRequest, TooLarge } from "
 /** A pod that opens connections and says nothing must not keep others out. */
 const CONNECTIONS_PER_ADDRESS = 32;
 const CONNECTIONS = 512;
+const SILENCE_MS = 15_000;
 const SHOWN_PATH = 200;
 
 /** An HTTP server with one route for everything; each answer is one line of the log, without tokens. */
@@ -24,6 +25,8 @@ export function createHttpServer(route: Route, log: Log): Server {
 		},
 	);
 	server.maxConnections = CONNECTIONS;
+	// For those who do not read their answer.
+	server.setTimeout(SILENCE_MS);
 	server.on("connection", limitConnections());
 	return server;
 }
