@@ -6,6 +6,8 @@ import { runCommand } from "../lib/process.ts";
 import { isSystemdHost } from "../stage1/journal.ts";
 import { machineName } from "../stage1/pod-paths.ts";
 import { readHierarchies } from "./cgroups/hierarchies.ts";
+import type { OwnCgroups } from "./cgroups/pod-cgroup.ts";
+import { enterScope, giveUnitCgroups } from "./cgroups/unit-cgroups.ts";
 
 const SYSTEM_BUS = "/run/dbus/system_bus_socket";
 const MACHINED_SERVICE = "/usr/share/dbus-1/system-services/org.freedesktop.machine1.service";
@@ -22,21 +24,27 @@ export interface Placement {
 	readonly register: boolean;
 	/** We are in a cgroup that the pod is to use: a service of the host's systemd, or one that we made. */
 	readonly keepUnit: boolean;
-	/** We have to make a cgroup. */
-	readonly ownCgroup: boolean;
+	/** In which hierarchies we have to make a cgroup. */
+	readonly ownCgroups: OwnCgroups;
 }
 
 /**
  * Decides by what runs on this host. Without systemd as PID 1 nobody else manages cgroups. On a systemd host whose
- * machined cannot be reached the pod is not registered, and that is said: machinectl does not know it then.
+ * machined cannot be reached the pod is not registered, and that is said: machinectl does not know it then. `owner` is
+ * root of the pod on the host; when that is not root there, the pod gets the right to limit its apps here.
  */
-export function choosePlacement(): Placement {
-	if (!isSystemdHost()) return { register: false, keepUnit: true, ownCgroup: true };
+export function choosePlacement({ uuid, owner }: { uuid: string; owner: number }): Placement {
+	if (!isSystemdHost()) return { register: false, keepUnit: true, ownCgroups: "all" };
 	const inService = isInService();
 	const obstacle = machinedObstacle();
-	if (obstacle === undefined) return { register: true, keepUnit: inService, ownCgroup: false };
+	if (obstacle === undefined) {
+		const keepUnit = inService || (owner !== 0 && enterScope(uuid));
+		if (keepUnit && owner !== 0) giveUnitCgroups(owner);
+		return { register: true, keepUnit, ownCgroups: keepUnit ? "undelegated" : "none" };
+	}
+	if (inService && owner !== 0) giveUnitCgroups(owner);
 	createLog("run", false).info(`${obstacle}: the pod is not registered with machined`);
-	return { register: false, keepUnit: true, ownCgroup: !inService };
+	return { register: false, keepUnit: true, ownCgroups: inService ? "undelegated" : "all" };
 }
 
 /** Why machined cannot be reached. nspawn would fail after the pod has been set up; this reads four files. */

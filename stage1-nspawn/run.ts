@@ -19,7 +19,7 @@ import { type AssignedSockets, assignSockets } from "../stage1/sockets/assign-so
 import { passedDescriptors, readPassedSockets } from "../stage1/sockets/passed-sockets.ts";
 import type { AppStreams } from "../stage1/units/app-unit.ts";
 import { mountInApp } from "../stage1/volumes/mount-volume.ts";
-import { joinPodCgroups, type PodCgroups } from "./cgroups/pod-cgroup.ts";
+import { joinPodCgroups, type OwnCgroups, type PodCgroups } from "./cgroups/pod-cgroup.ts";
 import { podDevices } from "./cgroups/pod-devices.ts";
 import { choosePlacement, type Placement } from "./machined.ts";
 import { enterMountNamespace } from "./mount-namespace.ts";
@@ -50,7 +50,7 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 	process.umask(0o022);
 	const program = findNspawn();
 	const placement = choosePlacement({ uuid: options.uuid, owner: context.shift });
-	const cgroups = placement.ownCgroup ? joinCgroups(context) : undefined;
+	const cgroups = joinCgroups(context, placement.ownCgroups);
 	try {
 		const lockFd = keepLock(context);
 		for (const fd of passedDescriptors(stage1.environment, process.pid)) syscall.setCloseOnExec(fd, true);
@@ -67,8 +67,9 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 	}
 }
 
-function joinCgroups({ pod, options, shift }: RunContext): PodCgroups {
-	return joinPodCgroups({ pod: pod.directory, uuid: options.uuid, owner: shift });
+function joinCgroups({ pod, options, shift }: RunContext, which: OwnCgroups): PodCgroups | undefined {
+	if (which === "none") return undefined;
+	return joinPodCgroups({ pod: pod.directory, uuid: options.uuid, owner: shift, which });
 }
 
 interface PreparedPod {

@@ -3,7 +3,7 @@ import * as path from "node:path";
 import { isErrno } from "../../lib/errors.ts";
 import { readTextIfExists, replaceFile } from "../../lib/files.ts";
 import { machineName, subcgroupPath } from "../../stage1/pod-paths.ts";
-import { type Hierarchy, readHierarchies } from "./hierarchies.ts";
+import { type Hierarchy, isSystemdHierarchy, limitingHierarchies, readHierarchies } from "./hierarchies.ts";
 
 /** Name of a pod's cgroup, as systemd would escape it for the machine's scope. */
 export function scopeName(uuid: string): string {
@@ -18,7 +18,14 @@ export interface PodCgroupOptions {
 	readonly uuid: string;
 	/** Root of the pod on the host: it gets the right to make cgroups below. */
 	readonly owner: number;
+	readonly which: Exclude<OwnCgroups, "none">;
 }
+
+/**
+ * Where a pod gets a cgroup of its own: everywhere, or for the controllers of version 1 that the host's systemd has not
+ * given to the unit that we are in, where we would share a cgroup with others.
+ */
+export type OwnCgroups = "all" | "undelegated" | "none";
 
 export interface PodCgroups {
 	/** Resolves when this process is in all of them. Errors: those of write(2). */
@@ -28,21 +35,21 @@ export interface PodCgroups {
 }
 
 /**
- * Gives the pod a cgroup of its own in every hierarchy, below that of this process, and moves this process there.
+ * Gives the pod a cgroup of its own in the hierarchies, below that of this process, and moves this process there.
  * nspawn must not share one with another pod, and only in one of its own can apps be limited. Recorded before it is
  * made. The kernel lets a move wait for 10 ms and more: threads of the pool do it while other work goes on.
  * Errors: those of mkdir(2) and open(2).
  */
 export function joinPodCgroups(options: PodCgroupOptions): PodCgroups {
 	const name = scopeName(options.uuid);
-	const hierarchies = readHierarchies();
+	const hierarchies = options.which === "all" ? readHierarchies() : limitingHierarchies(false);
 	const directories = hierarchies.map(({ own }) => path.join(own, name));
 	replaceFile(recordPath(options.pod), `${directories.join("\n")}\n`);
 	const descriptors = hierarchies.map((hierarchy, index) => {
 		makeCgroup(hierarchy, directories[index] as string, options.owner);
 		return fs.openSync(path.join(directories[index] as string, "cgroup.procs"), "w");
 	});
-	const main = hierarchies.find(isSystemdHierarchy) ?? hierarchies[0];
+	const main = hierarchies.find(isSystemdHierarchy);
 	if (main) {
 		const relative = path.relative(main.mountPoint, path.join(main.own, name));
 		replaceFile(subcgroupPath(options.pod), `${relative}\n`, 0o644);
@@ -71,10 +78,6 @@ function writeOwnPid(descriptor: number): Promise<void> {
 export function recordedCgroups(pod: string, uuid: string): string[] {
 	const lines = (readTextIfExists(recordPath(pod)) ?? "").split("\n");
 	return lines.filter((line) => path.basename(line) === scopeName(uuid) && path.isAbsolute(line));
-}
-
-function isSystemdHierarchy(hierarchy: Hierarchy): boolean {
-	return hierarchy.version === 2 || hierarchy.controllers.includes("name=systemd");
 }
 
 function makeCgroup(hierarchy: Hierarchy, directory: string, owner: number): void {

@@ -34,7 +34,7 @@ export function podCommand(name: string, script: string, flags: PodFlags = {}): 
 	return [RKT, "run", ...pod, BUSYBOX, ...(flags.app ?? []), "--exec=/bin/sh", "--", "-c", script];
 }
 
-function uuidFile(name: string): string {
+export function uuidFile(name: string): string {
 	return `/run/${name}.uuid`;
 }
 
