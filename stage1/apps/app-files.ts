@@ -15,10 +15,14 @@ const DIRECTORIES: readonly (readonly [target: string, mode: number])[] = [
 	["/tmp", 0o1777],
 ];
 
+/** Where systemd of the pod writes in what it runs; systemd-detect-virt(1) of an app reads it. */
+export const CONTAINER_MARKER = "/run/systemd/container";
+
 /** Makes the directories and files that something is mounted on. */
 export function prepareAppRoot(root: AppRoot, notify: boolean): void {
 	for (const target of ["/proc", "/sys"]) root.refuseLink(target);
 	for (const [target, mode] of DIRECTORIES) fs.closeSync(root.ensureDirectory(target, mode));
+	fs.closeSync(root.ensureFile(CONTAINER_MARKER));
 	if (notify) fs.closeSync(root.ensureFile("/run/systemd/notify"));
 }
 

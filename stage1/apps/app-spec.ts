@@ -10,7 +10,7 @@ export interface AppSpec {
 	readonly readOnlyRoot: boolean;
 	/** False when a volume takes the place of /sys or of something below it. */
 	readonly bindSys: boolean;
-	/** Paths of the pod that appear at the same place in the app. */
+	/** Paths of the pod that appear at the same place in the app; with `-` in front only if they exist. */
 	readonly binds: readonly string[];
 	readonly readOnlyPaths: readonly string[];
 	readonly hiddenPaths: readonly string[];

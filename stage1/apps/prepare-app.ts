@@ -20,7 +20,7 @@ import { type AppMount, resolveMounts } from "../volumes/resolve-mounts.ts";
 import { mountDevices } from "./app-devices.ts";
 import { appEnvironment } from "./app-environment.ts";
 import { resolveExec, resolveHook } from "./app-exec.ts";
-import { mountNameFiles, prepareAppRoot } from "./app-files.ts";
+import { CONTAINER_MARKER, mountNameFiles, prepareAppRoot } from "./app-files.ts";
 import { type AppRoot, openAppRoot } from "./app-root.ts";
 import type { AppSpec } from "./app-spec.ts";
 import { isDockerImage, resolveAppUser } from "./app-user.ts";
@@ -132,7 +132,7 @@ function makeSpec(context: AppContext, podApp: PodApp, parts: SpecParts): AppSpe
 		root: podPaths.guestAppRootfs(podApp.name),
 		readOnlyRoot: podApp.runtime.readOnlyRootFS,
 		bindSys: !parts.mounts.some((mount) => isAtOrBelow(mount.path, "/sys")),
-		binds: ["/run/systemd/journal", ...(notify ? ["/run/systemd/notify"] : [])],
+		binds: ["/run/systemd/journal", `-${CONTAINER_MARKER}`, ...(notify ? ["/run/systemd/notify"] : [])],
 		readOnlyPaths: options.disablePaths ? [] : READ_ONLY_PATHS,
 		hiddenPaths: options.disablePaths ? [] : HIDDEN_PATHS,
 		user,

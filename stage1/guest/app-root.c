@@ -172,8 +172,14 @@ void enter_app_root(const struct spec *spec)
 	if (spec->bind_sys)
 		bind_sys(root);
 	bind_console(root);
-	for (size_t i = 0; i < spec->binds.count; i++)
-		bind_from_pod(root, spec->binds.items[i], RESOLVE_IN_ROOT, quiet | MOUNT_ATTR_RDONLY);
+	for (size_t i = 0; i < spec->binds.count; i++) {
+		const char *path = spec->binds.items[i];
+		bool optional = *path == '-';
+
+		path += optional;
+		if (!optional || access(path, F_OK) == 0)
+			bind_from_pod(root, path, RESOLVE_IN_ROOT, quiet | MOUNT_ATTR_RDONLY);
+	}
 	for (size_t i = 0; i < spec->readonly.count; i++)
 		make_readonly(root, spec->readonly.items[i]);
 	for (size_t i = 0; i < spec->masks.count; i++)

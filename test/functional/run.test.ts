@@ -227,6 +227,10 @@ t.test("rkt run", async (t) => {
 		t.match(result.stdout, /Seccomp:\s*2/);
 	});
 
+	t.test("systemd-detect-virt and its like find out where they are", async (t) => {
+		t.strictSame(outputLines(await host.shell("cat /run/systemd/container")), ["rkt"]);
+	});
+
 	t.test("an app gets what it needs of /dev, /proc and /sys", async (t) => {
 		const script =
 			"for node in null zero full random urandom tty ptmx pts shm; do [ -e /dev/$node ] || echo missing $node; done; [ -d /proc/self ] && [ -d /sys/class ] && echo complete";
