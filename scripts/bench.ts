@@ -61,6 +61,7 @@ async function runAll(bench: Bench): Promise<string> {
 		`### Preparing and collecting a pod\n\n${await prepareAndCollect(bench)}`,
 		`### Fetching a compressed image of 300 MB from a file\n\n${await fetchImage(bench)}`,
 		`### Light commands with 200 prepared pods\n\n${await withManyPods(bench)}`,
+		`### On a machine that systemd runs\n\n${onSystemdHost(bench.runs)}`,
 	];
 	return sections.join("\n\n");
 }
@@ -169,6 +170,14 @@ async function withManyPods(bench: Bench): Promise<string> {
 		call(one, "gc", "--expire-prepared=0s", "--grace-period=0s");
 	}
 	return timesTable(results);
+}
+
+/** In a scope, as from a login: only then does machined make a scope for each pod. */
+function onSystemdHost(runs: number): string {
+	const script = path.join(distDirectory(), "scripts/bench-systemd.cjs");
+	const inScope = ["systemd-run", "--scope", "--quiet", process.execPath, script, `--runs=${runs}`];
+	const host = ["test/systemd-host/systemd-host.sh", "--timeout=1200", "--", ...inScope];
+	return execFileSync("bash", host, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] }).trim();
 }
 
 /** The marks are Markdown comments around the figures. */

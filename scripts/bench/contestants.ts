@@ -27,44 +27,64 @@ export function rktCase(contestant: Contestant, ...args: string[]): Case {
 	return { name: `${contestant.name} ${args.join(" ")}`, command: [...contestant.command, ...args] };
 }
 
-/** Other container programs of this machine, each starting the same program from the same files. */
+/**
+ * Other container programs of this machine, each starting the same program from the same files. One that does
+ * not work here is left out, and standard error says so.
+ */
 export function otherRuntimes(directory: string, rootfs: string): Case[] {
 	const say = ["/bin/echo", "hello"];
-	const cases: Case[] = [];
-	if (isInstalled("systemd-nspawn")) {
-		// It refuses a tree without /usr.
-		fs.mkdirSync(path.join(rootfs, "usr"), { recursive: true });
-		const flags = ["--quiet", "--register=no", "--keep-unit", "--pipe", `--directory=${rootfs}`];
-		cases.push({ name: "systemd-nspawn", command: ["systemd-nspawn", ...flags, ...say] });
-	}
-	if (isInstalled("crun")) {
-		const bundle = makeBundle(directory, rootfs, say);
-		cases.push({ name: "crun run", command: ["crun", "run", `--bundle=${bundle}`, "rkt-bench"] });
-	}
-	if (isInstalled("podman")) {
-		cases.push(
-			...["none", "host"].map((net) => ({
-				name: `podman run --network=${net} --rootfs`,
-				command: ["podman", "run", "--rm", `--network=${net}`, "--rootfs", rootfs, ...say],
-			})),
-		);
-	}
-	return cases;
+	// systemd-nspawn refuses a tree without /usr.
+	fs.mkdirSync(path.join(rootfs, "usr"), { recursive: true });
+	const nspawn = ["--quiet", "--register=no", "--keep-unit", "--pipe", `--directory=${rootfs}`];
+	const limits = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"];
+	const podman = ["run", "--rm", "--network=none", ...limits, "--rootfs", rootfs, ...say];
+	return [
+		working("systemd-nspawn", () => ["systemd-nspawn", ...nspawn, ...say]),
+		working("crun run", () => [
+			"crun",
+			"run",
+			`--bundle=${makeBundle("crun", directory, rootfs, say)}`,
+			"rkt-bench",
+		]),
+		working("runc run", () => [
+			"runc",
+			"run",
+			`--bundle=${makeBundle("runc", directory, rootfs, say)}`,
+			"rkt-bench",
+		]),
+		working("podman run --network=none", () => ["podman", ...podman]) ??
+			working("podman run --network=none, with runc", () => ["podman", ...PODMAN_WITH_RUNC, ...podman]),
+	].filter((one) => one !== undefined);
+}
+
+/** For machines whose limits cannot be raised and whose control groups are of both versions. */
+const PODMAN_WITH_RUNC = ["--runtime=runc", "--cgroup-manager=cgroupfs"];
+
+function working(name: string, makeCommand: () => string[]): Case | undefined {
+	if (!isInstalled(name.split(" ")[0] as string)) return undefined;
+	const command = makeCommand();
+	const [program = "", ...args] = command;
+	const result = spawnSync(program, args, { encoding: "utf8" });
+	if (result.status === 0) return { name, command };
+	process.stderr.write(`bench: left out, because it does not work here: ${name}: ${result.stderr.trim()}\n`);
+	return undefined;
 }
 
 export function isInstalled(program: string): boolean {
 	return spawnSync("sh", ["-c", `command -v ${program}`]).status === 0;
 }
 
-function makeBundle(directory: string, rootfs: string, args: readonly string[]): string {
-	const bundle = path.join(directory, "bundle");
+/** Limits are left as they are: raising them needs a capability that not every machine gives. */
+function makeBundle(program: string, directory: string, rootfs: string, args: readonly string[]): string {
+	const bundle = path.join(directory, program);
 	fs.mkdirSync(bundle, { recursive: true });
-	execFileSync("crun", ["spec"], { cwd: bundle });
+	execFileSync(program, ["spec"], { cwd: bundle });
 	const file = path.join(bundle, "config.json");
 	const config = JSON.parse(fs.readFileSync(file, "utf8"));
 	config.root.path = rootfs;
 	config.process.args = args;
 	config.process.terminal = false;
+	delete config.process.rlimits;
 	fs.writeFileSync(file, JSON.stringify(config));
 	return bundle;
 }
