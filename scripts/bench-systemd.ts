@@ -108,10 +108,10 @@ async function memory(rkt: Contestant): Promise<string> {
 	for (const { child } of pods) child.kill("SIGTERM");
 	await Promise.all(pods.map(({ end }) => end));
 	call(rkt, "gc", "--grace-period=0s");
-	if (isInstalled("podman")) {
-		const rootfs = path.join(DIRECTORY, "podman");
-		call(rkt, "image", "render", "--rootfs-only", IMAGE, rootfs);
-		const measured = withIdlePodman(rootfs, IDLE, (watchers) => watchers.map(memoryOfTree));
+	if (isInstalled("podman") && isInstalled("runc")) {
+		const place = { directory: DIRECTORY, rootfs: path.join(DIRECTORY, "idle") };
+		call(rkt, "image", "render", "--rootfs-only", IMAGE, place.rootfs);
+		const measured = withIdlePodman(place, IDLE, (watchers) => watchers.map(memoryOfTree));
 		rows.push(memoryRow(`podman, ${IDLE} containers`, measured));
 	}
 	return markdownTable(["what", "each", "of these"], rows);

@@ -22,17 +22,24 @@ function tree(pid: number): number[] {
 	return [pid, ...pids.flatMap(tree)];
 }
 
+/** What is needed where limits cannot be raised, control groups are of both versions and files lie on an overlay. */
+const LIMITS = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"];
+const ENGINE = ["--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--runtime=runc"];
+
 /** Starts idle containers with podman; gives the processes that watch them, conmon, and removes them again. */
-export function withIdlePodman<T>(rootfs: string, count: number, use: (watchers: readonly number[]) => T): T {
+export function withIdlePodman<T>(
+	place: { readonly directory: string; readonly rootfs: string },
+	count: number,
+	use: (watchers: readonly number[]) => T,
+): T {
+	const own = ["--root", `${place.directory}/podman`, "--runroot", `${place.directory}/podman-run`];
 	const podman = (...args: readonly string[]): string =>
-		execFileSync("podman", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
-	const ids: string[] = [];
+		execFileSync("podman", [...own, ...ENGINE, ...args], { encoding: "utf8" }).trim();
+	const run = ["run", "--detach", "--network=none", ...LIMITS, "--rootfs", place.rootfs];
 	try {
-		for (let index = 0; index < count; index += 1) {
-			ids.push(podman("run", "--detach", "--network=none", "--rootfs", rootfs, "/bin/sleep", "1000"));
-		}
+		const ids = Array.from({ length: count }, () => podman(...run, "/bin/sleep", "1000"));
 		return use(ids.map((id) => Number(podman("inspect", "--format={{.State.ConmonPid}}", id))));
 	} finally {
-		podman("rm", "--force", "--time=0", ...ids);
+		podman("rm", "--all", "--force", "--time=0");
 	}
 }
