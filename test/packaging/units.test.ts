@@ -89,7 +89,9 @@ t.test("the metadata service starts when a pod is registered, and knows it after
 	const askUuid = ask("GET", 'host:"127.0.0.1",port:18112', `/${token}/acMetadata/v1/pod/uuid`);
 	const result = await runInSystemdHost(
 		withUnits(
-			t.testdir({ rkt: `#!/bin/sh\nexec ${path.resolve("dist/rkt")} "$@"\n` }),
+			t.testdir({ rkt: '#!/bin/sh\nexec /usr/lib/rkt/rkt "$@"\n' }),
+			// The service sees no home and no temporary directory, where this checkout may be.
+			`mkdir -p /usr/lib/rkt && cp ${path.resolve("dist")}/rkt* ${path.resolve("dist")}/koffi.node /usr/lib/rkt/`,
 			"systemctl start rkt-metadata.socket; systemctl is-active rkt-metadata.service",
 			"stat -c '%a %U %G' /run/rkt/metadata-svc.sock",
 			ask("PUT", registration, `/pods/${uuid}?token=${token}`, manifest),

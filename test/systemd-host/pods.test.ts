@@ -116,24 +116,18 @@ function units(): void {
 		t.equal(podStatus(uuid).get("app-busybox"), "5");
 	});
 
-	t.test(
-		"a limit of the unit binds the whole pod",
-		{ skip: layout === "unified" && "no controllers" },
-		async (t) => {
-			const hog = "x=$(head -c 90000000 /dev/zero | tr '\\0' x); echo never";
-			startUnit("limited", podCommand("limited", `${hog}`), [
-				"MemoryMax=64M",
-				"MemorySwapMax=0",
-				"Type=exec",
-			]);
-			await waitFor("the end", () => unitProperty("limited", "ActiveState") !== "active");
-			t.not(unitProperty("limited", "ExecMainStatus"), "0");
-			t.same(
-				journal("-u", "limited").filter(({ MESSAGE }) => MESSAGE?.endsWith("]: never")),
-				[],
-			);
-		},
-	);
+	// The kernel of this layout has no controllers for limits.
+	if (layout === "unified") return;
+	t.test("a limit of the unit binds the whole pod", async (t) => {
+		const hog = "x=$(head -c 90000000 /dev/zero | tr '\\0' x); echo never";
+		startUnit("limited", podCommand("limited", `${hog}`), ["MemoryMax=64M", "MemorySwapMax=0", "Type=exec"]);
+		await waitFor("the end", () => unitProperty("limited", "ActiveState") !== "active");
+		t.not(unitProperty("limited", "ExecMainStatus"), "0");
+		t.same(
+			journal("-u", "limited").filter(({ MESSAGE }) => MESSAGE?.endsWith("]: never")),
+			[],
+		);
+	});
 }
 
 function machinectl(): void {
