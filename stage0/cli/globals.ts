@@ -36,10 +36,10 @@ export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
 ];
 
 /** Errors: `flag-value-invalid` for an empty directory or an unknown insecure option. */
-export function readGlobals(options: ParsedOptions, cwd: string): Globals {
+export function readGlobals(options: ParsedOptions): Globals {
 	const directory = (name: string): string => {
 		if (options.text(name) === "") invalidValue(name, "", "a directory is needed");
-		return path.resolve(cwd, options.text(name));
+		return path.resolve(options.text(name));
 	};
 	const insecure = parseInsecureOptions(options.text("insecure-options"));
 	const skipVerify = options.on("insecure-skip-verify");

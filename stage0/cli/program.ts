@@ -102,12 +102,12 @@ async function readOptions(
 	const specs = [...command.options, ...command.appOptions, ...GLOBAL_OPTIONS];
 	const given = await parseTokens(command.name, specs, tokens);
 	const options = createParsedOptions(specs, given);
-	return { globals: readGlobals(options, process.cwd()), options };
+	return { globals: readGlobals(options), options };
 }
 
 async function refuseUnknownFlags(name: string, tokens: readonly Token[]): Promise<void> {
 	const given = await parseTokens(name, GLOBAL_OPTIONS, tokens);
-	readGlobals(createParsedOptions(GLOBAL_OPTIONS, given), process.cwd());
+	readGlobals(createParsedOptions(GLOBAL_OPTIONS, given));
 }
 
 function appTokens(line: Line): Token[] {

@@ -1,3 +1,4 @@
+import { isatty } from "node:tty";
 import { writeStderr } from "../../lib/log.ts";
 
 /** Shows how far a download is. */
@@ -17,7 +18,7 @@ const SILENT: Progress = { update: () => {}, finish: () => {} };
 export function createProgress(
 	label: string,
 	total: number | undefined,
-	isTerminal: boolean = process.stderr.isTTY ?? false,
+	isTerminal: boolean = isatty(2),
 	write: (text: string) => void = writeStderr,
 ): Progress {
 	if (!isTerminal) return SILENT;

@@ -42,11 +42,20 @@ export async function callEntrypoint(
 
 /** The pod directory may be gone afterwards, and other pods follow: the working directory is put back. */
 async function callModule(main: () => Promise<number>, pod: string): Promise<number> {
-	const before = process.cwd();
+	const before = workingDirectory();
 	process.chdir(pod);
 	try {
 		return await main();
 	} finally {
 		process.chdir(before);
+	}
+}
+
+/** Somebody may have removed the caller's. */
+function workingDirectory(): string {
+	try {
+		return process.cwd();
+	} catch {
+		return "/";
 	}
 }

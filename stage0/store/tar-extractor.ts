@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { RktError } from "../../lib/errors.ts";
+import type { Writable } from "node:stream";
+import { isErrno, RktError } from "../../lib/errors.ts";
 
 /** GNU tar writing a tree from a stream that we made. */
 export interface TarExtractor {
@@ -37,11 +38,13 @@ export function startTarExtractor(directory: string): TarExtractor {
 		env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" },
 	});
 	let complaint = "";
-	child.stderr.on("data", (text: Buffer) => {
+	// Without free descriptors there are no pipes; the reason comes with the event `error`.
+	const stdin: Writable | undefined = child.stdin;
+	child.stderr?.on("data", (text: Buffer) => {
 		if (complaint.length < 2000) complaint += text.toString();
 	});
 	let broken = false;
-	child.stdin.on("error", () => {
+	stdin?.on("error", () => {
 		broken = true;
 	});
 	const exit = new Promise<number>((resolve, reject) => {
@@ -55,12 +58,13 @@ export function startTarExtractor(directory: string): TarExtractor {
 	};
 	return {
 		write: (chunk) => {
-			if (broken) return fail();
-			if (child.stdin.write(chunk)) return;
-			return Promise.race([once(child.stdin, "drain"), exit]).then(() => (broken ? fail() : undefined));
+			if (broken || !stdin) return fail();
+			if (stdin.write(chunk)) return;
+			const drained = once(stdin, "drain").catch(() => {});
+			return Promise.race([drained, exit]).then(() => (broken ? fail() : undefined));
 		},
 		finish: async () => {
-			child.stdin.end();
+			stdin?.end();
 			if ((await exit) !== 0 || broken) throw notWritten(directory, complaint);
 		},
 		abort: async () => {
@@ -70,7 +74,9 @@ export function startTarExtractor(directory: string): TarExtractor {
 	};
 }
 
-function missingTar(cause: Error): RktError {
+/** Short of descriptors or memory, the reason is told as it is. */
+function missingTar(cause: Error): Error {
+	if (!isErrno(cause, "ENOENT", "EACCES")) return cause;
 	return new RktError("program-missing", `cannot start tar: ${cause.message}`, {
 		hint: "install GNU tar (Debian package tar)",
 		cause,

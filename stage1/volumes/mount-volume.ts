@@ -48,9 +48,13 @@ export function mountInApp(syscall: Syscall, root: AppRoot, mount: HostMount): v
 	const target = stat.isDirectory() ? root.ensureDirectory(mount.target) : root.ensureFile(mount.target);
 	try {
 		if (!stat.isDirectory() && fs.fstatSync(target).isDirectory()) {
-			fail("path-in-image-invalid", `${mount.name}: ${mount.target} is a directory in the image, not a file`, {
-				hint: "use another image, or another target for the volume",
-			});
+			fail(
+				"path-in-image-invalid",
+				`${mount.name}: ${mount.target} is a directory in the image, not a file`,
+				{
+					hint: "use another image, or another target for the volume",
+				},
+			);
 		}
 		const isDevice = stat.isCharacterDevice() || stat.isBlockDevice();
 		syscall.mountSetattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, {

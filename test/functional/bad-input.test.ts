@@ -229,6 +229,25 @@ t.test("bad input", async (t) => {
 		}
 	});
 
+	t.test("a working directory that is gone, and too few descriptors", async (t) => {
+		const image = path.join(host.directory, "example.com-busybox.aci");
+		const { execa } = await import("execa");
+		const shell = async (script: string, words: readonly string[]) => {
+			const program = path.join(distDirectory(), "rkt");
+			const directories = [`--dir=${host.directory}/data2`, `--local-config=${host.configDirectory}`];
+			const args = ["-c", `${script}; exec "$@"`, "sh", program, ...directories, ...words];
+			return execa("sh", args, { reject: false, cwd: host.directory });
+		};
+		const gone = 'mkdir gone; cd gone; rmdir "$PWD"';
+		const fetched = await shell(gone, ["--insecure-options=image", "fetch", image]);
+		t.equal(fetched.exitCode, 0, fetched.stderr);
+		t.equal((await shell(gone, ["list"])).exitCode, 0);
+		const few = await shell("ulimit -n 20", ["--insecure-options=image", "run", "--net=none", image]);
+		t.equal(few.exitCode, 254);
+		t.match(few.stderr, /EMFILE\nhint: raise the limit/);
+		t.notMatch(few.stderr, /\n\s+at .*\(/);
+	});
+
 	t.test("a data directory without room, and one that is no directory", async (t) => {
 		const small = path.join(host.directory, "small");
 		fs.mkdirSync(small);

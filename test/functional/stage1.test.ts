@@ -26,6 +26,7 @@ flock --shared --nonblock --command true "$(pwd)" 2>/dev/null && echo "not locke
 ls /proc/self/fd | sed 's/^/fd=/'
 env | grep -E '^(RKT_|FROM_CALLER)' | sed 's/^/env=/'
 echo "parent=$PPID"
+sed -n 's/^flags:\\s*/stderr=/p' /proc/self/fdinfo/2
 echo $$ >ppid
 for app in stage1/rootfs/opt/stage2/*; do echo 6 >"stage1/rootfs/rkt/status/\${app##*/}"; done
 ln -s ready stage1/rootfs/rkt/supervisor-status
@@ -70,6 +71,8 @@ t.test("the stage1 interface", async (t) => {
 		t.ok(lines.includes(`lock=${pod}`), "the lock is on the pod directory");
 		t.notOk(lines.includes("not locked"));
 		t.ok(lines.includes("env=FROM_CALLER=yes"));
+		const stderrFlags = Number.parseInt(lines.find((line) => line.startsWith("stderr="))?.slice(7) ?? "", 8);
+		t.equal(stderrFlags & fs.constants.O_NONBLOCK, 0, "standard error is left as it was");
 		t.ok(lines.includes("env=RKT_SELINUX_CONTEXT="));
 		t.match((await host.rkt(["status", uuid])).stdout, /state=exited[\s\S]*app-busybox=6/);
 

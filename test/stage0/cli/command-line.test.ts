@@ -167,14 +167,14 @@ t.test("finding the command", async (t) => {
 });
 
 t.test("global flags", async (t) => {
-	const globals = async (...words: string[]) => readGlobals(await options(GLOBAL_OPTIONS, ...words), "/work");
+	const globals = async (...words: string[]) => readGlobals(await options(GLOBAL_OPTIONS, ...words));
 	t.match(await globals(), {
 		debug: false,
 		dir: undefined,
 		localConfig: "/etc/rkt",
 		systemConfig: "/usr/lib/rkt",
 	});
-	t.equal((await globals("--dir=data")).dir, "/work/data");
+	t.equal((await globals("--dir=data")).dir, path.resolve("data"));
 	await t.rejects(globals("--dir="), { code: "flag-value-invalid" });
 	const old = (await globals("--insecure-skip-verify")).insecure;
 	t.match(old, { image: true, tls: true, http: false, seccomp: false });
