@@ -7,35 +7,20 @@
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { execa } from "execa";
 import { messageOf } from "../lib/errors.ts";
-import { distDirectory } from "../test/support/dist-directory.ts";
 import { newTraces, readMachineTraces } from "../test/support/machine-traces.ts";
 import { enterPrivateHost } from "../test/support/private-host.ts";
-import { createSigningKey, type SigningKey } from "../test/support/signing-key.ts";
 import { createTestHost, type TestHost } from "../test/support/test-host.ts";
-import { getKey, putKey, waitForVersion } from "./demo/etcd-client.ts";
-import { makeEtcdAci, unpackEtcdPackage } from "./demo/etcd-package.ts";
+import { getKey, putKey } from "./demo/etcd-client.ts";
+import { CLIENT_URL, type RunningPod, readJournal, runEtcd } from "./demo/etcd-pod.ts";
 import { createNarrator } from "./demo/narrator.ts";
-import { type Publication, publish } from "./demo/publish.ts";
+import { IMAGE, prepareStage, rkt, type Stage } from "./demo/stage.ts";
 
-const IMAGE = "coreos.com/etcd";
 /** etcd 3.4 prints this; most other messages it sends to the journal itself, as under any systemd. */
 const ELECTED = /elected leader/;
 const SERVING = /serv(e|ing) (insecure )?client requests/;
-const CLIENT_URL = "http://127.0.0.1:2379";
 
 const tell = createNarrator();
-
-interface Stage {
-	readonly host: TestHost;
-	readonly key: SigningKey;
-	readonly published: Publication;
-	readonly imageId: string;
-	readonly version: string;
-	/** The directory on the host that etcd keeps its data in. */
-	readonly data: string;
-}
 
 async function main(): Promise<void> {
 	const host = createTestHost("demo");
@@ -52,7 +37,7 @@ async function main(): Promise<void> {
 }
 
 async function showEverything(host: TestHost, cleanUp: (() => Promise<void>)[]): Promise<void> {
-	const stage = await prepareStage(host, cleanUp);
+	const stage = await prepareStage(tell, host, cleanUp);
 	await refuseWithoutKey(stage);
 	await trustKey(stage);
 	const before = readMachineTraces(host.dataDirectory, []);
@@ -63,28 +48,6 @@ async function showEverything(host: TestHost, cleanUp: (() => Promise<void>)[]):
 	await runAgain(stage);
 	await collect(stage, before);
 	tell.summary();
-}
-
-async function prepareStage(host: TestHost, cleanUp: (() => Promise<void>)[]): Promise<Stage> {
-	tell.step("An image of etcd, made from Debian's package etcd-server");
-	const etcd = await unpackEtcdPackage(path.join(distDirectory(), "demo"), host.directory);
-	const architecture = process.arch === "arm64" ? "aarch64" : "amd64";
-	const file = path.join(host.directory, `etcd-${etcd.version}-linux-${architecture}.aci`);
-	const imageId = await makeEtcdAci(file, IMAGE, etcd);
-	tell.note(
-		`${path.basename(file)}: ${(fs.statSync(file).size / 1e6).toFixed(1)} MB, ${imageId.slice(0, 19)}…`,
-	);
-
-	tell.step("Signed with an OpenPGP key made on the spot, and published over HTTPS");
-	const key = await createSigningKey("Etcd Publisher (demo) <etcd@coreos.com>");
-	cleanUp.push(key.remove);
-	const image = { name: IMAGE, version: etcd.version, file, signature: await key.sign(file) };
-	const published = await publish(host.directory, image, key);
-	cleanUp.push(published.close);
-	tell.note(`https://${IMAGE} answers on 127.0.0.1:443; key ${key.fingerprint}`);
-	const data = path.join(host.directory, "etcd-data");
-	fs.mkdirSync(data);
-	return { host, key, published, imageId, version: etcd.version, data };
 }
 
 async function refuseWithoutKey(stage: Stage): Promise<void> {
@@ -105,60 +68,6 @@ async function trustKey(stage: Stage): Promise<void> {
 	tell.prove("the key is stored for the prefix coreos.com/etcd only", fs.existsSync(stored), stored);
 }
 
-interface RunningPod {
-	readonly uuid: string;
-	/** Resolves with the exit status of `rkt run`. */
-	readonly ended: Promise<number>;
-	readonly output: () => string;
-}
-
-async function runEtcd(stage: Stage): Promise<RunningPod> {
-	tell.step("rkt run");
-	const args = [
-		"run",
-		"--net",
-		"--port=client:2379",
-		"--volume",
-		`data-dir,kind=host,source=${stage.data}`,
-		`${IMAGE}:${stage.version}`,
-		"--",
-		`--advertise-client-urls=${CLIENT_URL}`,
-		"--listen-client-urls=http://0.0.0.0:2379",
-	];
-	tell.command(`rkt ${args.join(" ")}`);
-	const started = performance.now();
-	const child = stage.host.start(args, { ...environment(stage), timeoutMs: 600_000 });
-	let output = "";
-	for (const stream of [child.stdout, child.stderr]) {
-		stream?.on("data", (chunk: Buffer) => {
-			output += chunk;
-		});
-	}
-	const ended = child.then((result) => result.exitCode ?? 255);
-	const gone = ended.then((status) => {
-		throw new Error(`rkt run ended with ${status}:\n${output}`);
-	});
-	gone.catch(() => undefined);
-	const answer = await Promise.race([waitForVersion(CLIENT_URL, 60_000), gone]);
-	const seconds = ((performance.now() - started) / 1000).toFixed(1);
-	tell.output(JSON.stringify(answer));
-	tell.prove(
-		`${CLIENT_URL}/version answers ${answer.etcdserver}, ${seconds} s after the command was typed`,
-		`v${answer.etcdserver}` === stage.version,
-	);
-	const uuid = await onlyRunningPod(stage);
-	return { uuid, ended, output: () => output };
-}
-
-async function onlyRunningPod(stage: Stage): Promise<string> {
-	const result = await stage.host.rkt(["list", "--full", "--no-legend"]);
-	const running = result.stdout.split("\n").filter((line) => /\trunning\t| running /.test(line));
-	const uuid = running[0]?.split(/\s/)[0];
-	if (running.length !== 1 || uuid === undefined)
-		throw new Error(`one running pod expected:\n${result.stdout}`);
-	return uuid;
-}
-
 async function useEtcd(pod: RunningPod): Promise<void> {
 	tell.step("A key is written to etcd and read back, through the forwarded port");
 	await putKey(CLIENT_URL, "rkt", `pod ${pod.uuid}`);
@@ -177,19 +86,9 @@ async function lookAtPod(stage: Stage, pod: RunningPod): Promise<void> {
 	tell.prove("rkt status says state=running", status.stdout.includes("state=running\n"));
 	tell.output(pod.output().trimEnd().split(/\r?\n/).slice(-3).join("\n"));
 	tell.prove("the app's output reaches the caller of rkt run", ELECTED.test(pod.output()), pod.output());
-	const journal = await readJournal(pod.uuid);
+	const journal = await readJournal(stage, pod.uuid);
 	tell.output(journal.split("\n").slice(-4).join("\n"));
 	tell.prove("the pod's journal is readable on the host", SERVING.test(journal) && ELECTED.test(journal));
-}
-
-/** The journal of a pod carries its UUID without dashes as machine id. */
-async function readJournal(uuid: string): Promise<string> {
-	const id = uuid.replaceAll("-", "");
-	const directory = [`/var/log/journal/${id}`, `/run/log/journal/${id}`].find((name) => fs.existsSync(name));
-	if (directory === undefined) throw new Error(`there is no journal of machine ${id}`);
-	tell.command(`journalctl --directory=${directory} --output=cat`);
-	const result = await execa("journalctl", [`--directory=${directory}`, "--output=cat", "--no-pager"]);
-	return result.stdout;
 }
 
 async function stopPod(stage: Stage, pod: RunningPod): Promise<void> {
@@ -235,18 +134,6 @@ async function collect(stage: Stage, before: ReturnType<typeof readMachineTraces
 		left.length === 0,
 		left.join("\n"),
 	);
-}
-
-/** Runs rkt, showing the command and what it printed. */
-async function rkt(stage: Stage, args: readonly string[]): ReturnType<TestHost["rkt"]> {
-	tell.command(`rkt ${args.join(" ")}`);
-	const result = await stage.host.rkt(args, environment(stage));
-	tell.output(`${result.stdout}${result.stderr}`);
-	return result;
-}
-
-function environment(stage: Stage): { environment: Record<string, string> } {
-	return { environment: { NODE_EXTRA_CA_CERTS: stage.published.authorityFile } };
 }
 
 enterPrivateHost();
