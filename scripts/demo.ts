@@ -137,6 +137,8 @@ async function collect(stage: Stage, before: ReturnType<typeof readMachineTraces
 }
 
 enterPrivateHost();
+// A reader that goes away, such as head(1), must not keep the demo from cleaning up.
+process.stdout.on("error", () => undefined);
 main().catch((error) => {
 	console.error(`\ndemo: ${messageOf(error)}`);
 	process.exit(1);
