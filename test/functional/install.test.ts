@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { Script } from "node:vm";
 import { execa } from "execa";
 import t from "tap";
 
@@ -40,4 +41,31 @@ t.test("a symbolic link to the launcher works from anywhere", async (t) => {
 		env: { PATH: `${directory}:${process.env.PATH}` },
 	});
 	t.match(result.stdout, /^rkt Version: \d/);
+});
+
+t.test("V8 takes the code cache of the build", async (t) => {
+	const source = fs.readFileSync("dist/rkt.cjs", "latin1");
+	const wrapped = `(function(exports,require,module,__filename,__dirname){${source}\n})`;
+	const cachedData = fs.readFileSync("dist/rkt.cjs.cache");
+	const script = new Script(wrapped, { filename: path.resolve("dist/rkt.cjs"), cachedData });
+	t.equal(script.cachedDataRejected, false);
+});
+
+t.test("without a code cache, or with a damaged one, rkt runs all the same", async (t) => {
+	const directory = fs.mkdtempSync("/var/tmp/rkt-install-");
+	t.teardown(() => fs.rmSync(directory, { recursive: true, force: true }));
+	for (const name of ["rkt", "rkt.cjs", "koffi.node"])
+		fs.copyFileSync(`dist/${name}`, path.join(directory, name));
+	const version = async (): Promise<string> => (await execa(path.join(directory, "rkt"), ["version"])).stdout;
+	t.match(await version(), /^rkt Version: \d/);
+	fs.writeFileSync(path.join(directory, "rkt.cjs.cache"), "no cache");
+	t.match(await version(), /^rkt Version: \d/);
+});
+
+t.test("setup.sh is quiet when all is there, and refuses what it does not know", async (t) => {
+	const quiet = await execa("sh", ["scripts/setup.sh", "build"], { all: true });
+	t.equal(quiet.all, "");
+	const unknown = await execa("sh", ["scripts/setup.sh", "nonsense"], { reject: false });
+	t.equal(unknown.exitCode, 2);
+	t.match(unknown.stderr, /nonsense/);
 });
