@@ -53,7 +53,10 @@ t.test("no network and the host's network", async (t) => {
 	const before = traces();
 	const pod = host.makePod();
 	const hostNetwork = pod.setUp("host", [tcp(1, 1)]);
-	t.strictSame(hostNetwork, { namespace: undefined, networks: [], dns: undefined });
+	t.strictSame(hostNetwork, {
+		...{ namespace: undefined, networks: [], dns: undefined },
+		hostIP: "127.0.0.1",
+	});
 	t.strictSame(traces(), before);
 	const { namespace, networks } = pod.setUp("none", [tcp(1, 1)], { unprivilegedPorts: true });
 	t.strictSame(networks, []);
