@@ -14,4 +14,10 @@ try {
 	if (statSync(cache).mtimeMs >= statSync(filename).mtimeMs) cachedData = readFileSync(cache);
 } catch {}
 const wrapped = `(function(exports,require,module,__filename,__dirname){${source}\n})`;
-new Script(wrapped, { filename, cachedData }).runInThisContext()(exports, require, module, filename, __dirname);
+new Script(wrapped, { filename, cachedData }).runInThisContext()(
+	exports,
+	require,
+	module,
+	filename,
+	__dirname,
+);
