@@ -2,7 +2,7 @@ import type { CommandSpec } from "../../stage0/cli/command.ts";
 import { COMMANDS } from "../../stage0/cli/command-table.ts";
 import { GLOBAL_OPTIONS } from "../../stage0/cli/globals.ts";
 import { usageLine } from "../../stage0/cli/help-text.ts";
-import { bareValue, type OptionSpec } from "../../stage0/cli/option.ts";
+import { bareValue, type OptionSpec, spellings } from "../../stage0/cli/option.ts";
 
 const HEAD = `# Commands
 
@@ -42,8 +42,14 @@ function describe(command: CommandSpec): string {
 }
 
 function optionTable(options: readonly OptionSpec[]): string {
-	const rows = options.map((spec) => `| \`--${spec.name}\` | ${defaultText(spec)} | ${meaning(spec)} |`);
+	const rows = options.map((spec) => `| ${flagText(spec)} | ${defaultText(spec)} | ${meaning(spec)} |`);
 	return ["| flag | default | meaning |", "| --- | --- | --- |", ...rows].join("\n");
+}
+
+function flagText(spec: OptionSpec): string {
+	return spellings(spec)
+		.map((spelling) => `\`${spelling}\``)
+		.join(", ");
 }
 
 function defaultText(spec: OptionSpec): string {

@@ -3,7 +3,7 @@ import type { CommandSpec } from "../../stage0/cli/command.ts";
 import { COMMANDS, GROUPS } from "../../stage0/cli/command-table.ts";
 import { GLOBAL_OPTIONS } from "../../stage0/cli/globals.ts";
 import { usageLine } from "../../stage0/cli/help-text.ts";
-import { bareValue, isVisible, type OptionSpec } from "../../stage0/cli/option.ts";
+import { bareValue, isVisible, type OptionSpec, spellings } from "../../stage0/cli/option.ts";
 import { definition, paragraphs, roffText, section } from "./roff.ts";
 
 /** File name and text of every manual page, all of section 1: rkt(1) and one for each visible command. */
@@ -105,7 +105,9 @@ function optionList(options: readonly OptionSpec[]): string {
 }
 
 function optionTerm(spec: OptionSpec): string {
-	const name = `\\fB${roffText(`--${spec.name}`)}\\fR`;
+	const name = spellings(spec)
+		.map((spelling) => `\\fB${roffText(spelling)}\\fR`)
+		.join(", ");
 	if (bareValue(spec) === undefined) return `${name}=\\fI${spec.kind === "integer" ? "NUMBER" : "VALUE"}\\fR`;
 	return spec.kind === "bool" ? name : `${name}[=\\fIVALUE\\fR]`;
 }

@@ -1,5 +1,5 @@
 import { fail } from "../../lib/errors.ts";
-import { type OptionLookup, readToken, type Token } from "./argv.ts";
+import { lookupIn, type OptionLookup, readToken, type Token } from "./argv.ts";
 import type { OptionSpec } from "./option.ts";
 import type { GivenOption } from "./parsed-options.ts";
 
@@ -119,8 +119,8 @@ function takeAppOption(state: State, option: GivenOption): void {
 }
 
 function layeredLookup(grammar: ImageGrammar): OptionLookup {
-	const own = new Map(grammar.appOptions.map((spec) => [spec.name, spec]));
-	return (name) => own.get(name) ?? grammar.podLookup(name);
+	const own = lookupIn(grammar.appOptions);
+	return (spelling) => own(spelling) ?? grammar.podLookup(spelling);
 }
 
 function openArguments(state: State): OpenApp {

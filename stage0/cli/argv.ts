@@ -1,4 +1,4 @@
-import { bareValue, type OptionSpec } from "./option.ts";
+import { bareValue, type OptionSpec, spellings } from "./option.ts";
 import type { GivenOption } from "./parsed-options.ts";
 
 /** One piece of a command line once it is known which flags take a value. */
@@ -8,31 +8,32 @@ export type Token =
 	| { readonly kind: "help" }
 	| { readonly kind: "word"; readonly text: string };
 
-export type OptionLookup = (name: string) => OptionSpec | undefined;
+/** By spelling, with its dashes. */
+export type OptionLookup = (spelling: string) => OptionSpec | undefined;
 
 /** Table look-up over several tables; the first table with the name wins. */
 export function lookupIn(...tables: readonly (readonly OptionSpec[])[]): OptionLookup {
-	const byName = new Map(
+	const bySpelling = new Map(
 		tables
 			.flat()
 			.toReversed()
-			.map((spec) => [spec.name, spec]),
+			.flatMap((spec) => spellings(spec).map((spelling) => [spelling, spec])),
 	);
-	return (name) => byName.get(name);
+	return (spelling) => bySpelling.get(spelling);
 }
 
 /**
  * Reads the flag or word at the front of `words` in the syntax of rkt's flag library (long flags; `--flag
- * value` and `--flag=value`; a switch and a flag with a bare value take one only after `=`; no short form but
- * `-h`), and tells how many words it took.
+ * value` and `--flag=value`; a switch and a flag with a bare value take one only after `=`; `-f value`, `-fvalue`
+ * where the table has a short form), and tells how many words it took.
  */
 export function readToken(words: readonly string[], lookup: OptionLookup): { token: Token; used: number } {
 	const word = words[0] as string;
 	if (!word.startsWith("-") || word === "-") return { token: { kind: "word", text: word }, used: 1 };
 	if (word === "-h" || word === "--help" || word === "--help=true")
 		return { token: { kind: "help" }, used: 1 };
-	const [name, attached] = splitFlag(word);
-	const spec = name === undefined ? undefined : lookup(name);
+	const [spelling, attached] = splitFlag(word);
+	const spec = spelling === undefined ? undefined : lookup(spelling);
 	if (spec === undefined) return { token: { kind: "unknown", text: word }, used: 1 };
 	const option = (value: string | undefined): Token => ({ kind: "option", option: { spec, value } });
 	if (attached !== undefined) return { token: option(attached), used: 1 };
@@ -41,8 +42,8 @@ export function readToken(words: readonly string[], lookup: OptionLookup): { tok
 	return { token: option(words[1]), used: words.length > 1 ? 2 : 1 };
 }
 
-function splitFlag(word: string): [name: string | undefined, value: string | undefined] {
-	const match = /^--([^=]+)(?:=([\s\S]*))?$/.exec(word);
+function splitFlag(word: string): [spelling: string | undefined, value: string | undefined] {
+	const match = /^(--[^=]+)(?:=([\s\S]*))?$/.exec(word) ?? /^(-[A-Za-z])(?:=?([\s\S]+))?$/.exec(word);
 	return [match?.[1], match?.[2]];
 }
 

@@ -68,6 +68,7 @@ function commandTable(commands: readonly CommandSpec[]): string {
 const HELP_OPTION: OptionSpec = {
 	name: "help",
 	kind: "bool",
+	short: "h",
 	usage: "help for this command",
 	default: "false",
 };
@@ -83,5 +84,5 @@ function optionName(spec: OptionSpec): string {
 	const fallback = spec.default ?? (spec.kind === "list" ? "[]" : "");
 	const value = spec.kind === "text" && spec.bare === undefined ? JSON.stringify(fallback) : fallback;
 	const assignment = bareValue(spec) === undefined ? `=${value}` : `[=${value}]`;
-	return `${spec.name === "help" ? "  -h," : "     "} --${spec.name}${assignment}`;
+	return `${spec.short === undefined ? "     " : `  -${spec.short},`} --${spec.name}${assignment}`;
 }

@@ -5,6 +5,8 @@ export type OptionKind = "bool" | "text" | "integer" | "duration" | "list";
 export interface OptionSpec {
 	readonly name: string;
 	readonly kind: OptionKind;
+	/** One letter for `-f`; rkt 1.30 had none, so only commands of ours have them. */
+	readonly short?: string;
 	/** One line for the help. */
 	readonly usage: string;
 	/** Text of the value when the flag is absent. */
@@ -45,6 +47,11 @@ export function duration(name: string, usage: string, more: Partial<OptionSpec> 
 export function bareValue(spec: OptionSpec): string | undefined {
 	if (spec.kind === "bool") return spec.valueRequired ? undefined : "true";
 	return spec.bare;
+}
+
+/** How the flag is written: `--follow`, and `-f` where it has a short form. */
+export function spellings(spec: OptionSpec): string[] {
+	return [...(spec.short === undefined ? [] : [`-${spec.short}`]), `--${spec.name}`];
 }
 
 /** True for a flag that help and completion show. */

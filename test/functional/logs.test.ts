@@ -52,6 +52,7 @@ t.test("rkt logs", async (t) => {
 		const uuid = await run("echo one; echo two; echo three");
 		t.equal(await logs("--output=cat", "--since=1h", "--lines=2", uuid), "two\nthree\n");
 		t.equal(await logs("--output=cat", "--since=1h", "--lines=2", "--follow", uuid), "two\nthree\n");
+		t.equal(await logs("-o", "cat", "-n2", "-f", uuid), "two\nthree\n", "the short forms");
 		t.equal(await logs("--output=cat", "--since=2001-02-03", uuid), "one\ntwo\nthree\n");
 		t.equal(await logs("--output=cat", "--until=1h", uuid), "");
 		t.equal(await logs("--output=cat", "--since=2150-01-01T00:00:00Z", uuid), "");

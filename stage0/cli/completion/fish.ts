@@ -86,7 +86,7 @@ function optionLine(at: string, spec: OptionSpec): string {
 	const words = knownWords(spec);
 	const needsValue = bareValue(spec) === undefined;
 	const value = words.length > 0 ? ` -x -a ${quote(words.join(" "))}` : needsValue ? " -rF" : "";
-	return `complete -c rkt ${condition(at)} -l ${spec.name}${value} -d ${quote(spec.usage)}`;
+	return `complete -c rkt ${condition(at)} ${spec.short === undefined ? "" : `-s ${spec.short} `}-l ${spec.name}${value} -d ${quote(spec.usage)}`;
 }
 
 function condition(at: string): string {

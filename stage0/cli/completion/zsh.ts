@@ -1,6 +1,6 @@
 import type { CommandSpec } from "../command.ts";
 import { GROUPS } from "../command-table.ts";
-import { bareValue, type OptionSpec } from "../option.ts";
+import { bareValue, type OptionSpec, spellings } from "../option.ts";
 import { commandsBelow, knownWords, offeredOptions, SHELLS, VISIBLE_COMMANDS } from "./words.ts";
 
 /** What `_arguments` calls for the words that are no flags. */
@@ -72,7 +72,7 @@ function groupFunctions(group: string): string[] {
 
 /** A function that completes the next word of a command's name and hands the rest to that command's function. */
 function dispatchFunction(name: string, prefix: string, list: string): string {
-	const options = offeredOptions().map(optionSpec).join(" ");
+	const options = offeredOptions().flatMap(optionSpecs).join(" ");
 	return [
 		`${name}() {`,
 		'    local curcontext="$curcontext" state line',
@@ -88,7 +88,7 @@ function commandFunction(command: CommandSpec): string {
 	const completer = COMPLETERS[command.completes];
 	// Behind the pod, enter takes a command line of its own.
 	const position = command.grammar === "stop" ? "1" : "*";
-	const specs = offeredOptions(command).map(optionSpec);
+	const specs = offeredOptions(command).flatMap(optionSpecs);
 	if (completer !== undefined) specs.push(quote(`${position}:${completer}`));
 	return [
 		`${functionName(command.name)}() {`,
@@ -102,16 +102,20 @@ function functionName(command: string): string {
 	return `__rkt_${command.replaceAll(/[ -]/g, "_")}`;
 }
 
+/** One for each spelling. */
+function optionSpecs(spec: OptionSpec): string[] {
+	return spellings(spec).map((spelling) => optionSpec(spec, spelling));
+}
+
 /** `*` in front: may be repeated. `=`: the value may be the next word; `=-`: only behind the equals sign. */
-function optionSpec(spec: OptionSpec): string {
+function optionSpec(spec: OptionSpec, spelling: string): string {
 	const repeated = spec.kind === "list" ? "*" : "";
 	const usage = spec.usage.replaceAll(/[[\]\\]/g, "\\$&");
 	const words = knownWords(spec);
 	const action = words.length > 0 ? `(${words.join(" ")})` : "_files";
-	if (bareValue(spec) === undefined)
-		return quote(`${repeated}--${spec.name}=[${usage}]:${spec.name}:${action}`);
+	if (bareValue(spec) === undefined) return quote(`${repeated}${spelling}=[${usage}]:${spec.name}:${action}`);
 	const value = spec.kind === "bool" ? "" : `::${spec.name}: `;
-	return quote(`${repeated}--${spec.name}${value === "" ? "" : "=-"}[${usage}]${value}`);
+	return quote(`${repeated}${spelling}${value === "" ? "" : "=-"}[${usage}]${value}`);
 }
 
 function quote(text: string): string {

@@ -144,11 +144,15 @@ A wait ends when the condition holds, or with an error when the given time is ov
 TIME is a duration such as 10m, which is that long ago; a date, "2026-01-31 18:00", or RFC 3339.`,
 		options: [
 			text("app", "only what this app has printed"),
-			flag("follow", "go on with what comes, until the pod has ended"),
+			flag("follow", "go on with what comes, until the pod has ended", { short: "f" }),
 			text("since", "only what came at this TIME or later"),
 			text("until", "only what came at this TIME or earlier"),
-			integer("lines", "only so many of the latest lines"),
-			text("output", "form of the output, journalctl(1)", { default: "short", choices: JOURNAL_OUTPUTS }),
+			integer("lines", "only so many of the latest lines", { short: "n" }),
+			text("output", "form of the output, journalctl(1)", {
+				short: "o",
+				default: "short",
+				choices: JOURNAL_OUTPUTS,
+			}),
 			UUID_FILE,
 		],
 		arguments: [0, 1],

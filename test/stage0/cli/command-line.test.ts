@@ -12,7 +12,7 @@ import { findCommand } from "../../../stage0/cli/find-command.ts";
 import { GLOBAL_OPTIONS, readGlobals } from "../../../stage0/cli/globals.ts";
 import { commandHelp, rootHelp } from "../../../stage0/cli/help-text.ts";
 import { parseInsecureOptions } from "../../../stage0/cli/insecure-options.ts";
-import type { OptionSpec } from "../../../stage0/cli/option.ts";
+import { flag, type OptionSpec, text } from "../../../stage0/cli/option.ts";
 import { binarySize, fullTime, relativeTime } from "../../../stage0/cli/output/human.ts";
 import { formatTabTable } from "../../../stage0/cli/output/tab-table.ts";
 import { parseTokens } from "../../../stage0/cli/parse-command.ts";
@@ -75,6 +75,16 @@ t.test("flags are read as rkt's flag library reads them", async (t) => {
 	t.throws(() => parsed.on("no-such-flag"), "asking for a flag that is not in the table is a bug");
 	await t.rejects(options(POD_OPTIONS, "--volum=x"), { code: "flag-unknown", hint: /--volume/ });
 	await t.rejects(options(POD_OPTIONS, "-i"), { code: "flag-unknown", message: /shorthand/ });
+	const short = [
+		{ ...flag("follow", ""), short: "f" },
+		{ ...text("output", ""), short: "o" },
+	];
+	const spelled = ["-f -o json", "-f -ojson", "-f=true -o=json", "--follow --output json"];
+	for (const words of spelled) {
+		const { tokens, rest } = splitWords([...words.split(" "), "uuid"], lookupIn(short), false);
+		t.strictSame(toCanonicalWords(tokens), ["--follow=true", "--output=json"], words);
+		t.strictSame(rest, ["uuid"]);
+	}
 	await t.rejects(options(POD_OPTIONS, "--hostname"), { code: "flag-value-missing", message: /--hostname/ });
 	await t.rejects(options(POD_OPTIONS, "--interactive=perhaps"), { code: "flag-value-invalid" });
 	await t.rejects(options(POD_OPTIONS, "--pull-policy=often"), {
