@@ -120,6 +120,11 @@ write_units() {
 		>"$root/etc/systemd/journald.conf.d/systemd-host.conf"
 	printf '%s\n' '[Unit]' After=multi-user.target '[Service]' Type=oneshot RemainAfterExit=yes \
 		"ExecStart=/bin/sh -c 'echo >/run/systemd-host/booted'" >"$etc/systemd-host-booted.service"
+	# At boot these empty /tmp, which is the machine's when it was bound or was the working directory.
+	mkdir -p "$root/etc/tmpfiles.d"
+	ln -sf /dev/null "$root/etc/tmpfiles.d/tmp.conf"
+	ln -sf /dev/null "$root/etc/tmpfiles.d/systemd-tmp.conf"
+	ln -sf /dev/null "$root/etc/tmpfiles.d/x11.conf"
 	# Images of containers forbid packages to start services; here is a systemd that can.
 	rm -f "$root/usr/sbin/policy-rc.d"
 	ln -s ../systemd-host-booted.service /lib/systemd/system/systemd-machined.service "$etc/multi-user.target.wants/"
