@@ -57,6 +57,12 @@ check_machine() {
 	for program in systemd-nspawn machinectl dbus-daemon unshare nsenter setpriv; do
 		command -v "$program" >/dev/null || die "$program is missing: apt-get install systemd systemd-container dbus util-linux"
 	done
+	local bind
+	for bind in "${binds[@]}"; do
+		case $bind in
+			/ | /tmp | /var/tmp | /run | /dev | /etc | /var | /var/log) die "cannot bind $bind: the host would change the machine's own files; use a directory below it" ;;
+		esac
+	done
 	[ -n "$layout" ] || layout=$(default_layout) || die "no usable cgroup hierarchy below /sys/fs/cgroup"
 	[ "$layout" = unified ] || has_version1 || die "this machine has no cgroup version 1 hierarchies: use --cgroup=unified"
 }
