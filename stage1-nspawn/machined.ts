@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { isErrno } from "../lib/errors.ts";
+import { readTextIfExists } from "../lib/files.ts";
 import { createLog } from "../lib/log.ts";
 import { runCommand } from "../lib/process.ts";
 import { isSystemdHost } from "../stage1/journal.ts";
@@ -87,7 +88,9 @@ function isInService(): boolean {
  */
 export function forgetMachine(uuid: string): void {
 	const name = machineName(uuid);
-	if (!fs.existsSync(path.join(REGISTERED_MACHINES, name))) return;
+	const known = readTextIfExists(path.join(REGISTERED_MACHINES, name)) ?? "";
+	// Another machine may have taken the name.
+	if (!/^SERVICE=rkt$/m.test(known)) return;
 	const method = ["org.freedesktop.machine1.Manager", "UnregisterMachine", "s", name];
 	runCommand(
 		"busctl",

@@ -45,6 +45,18 @@ export function podUnitText(unit: PodUnit): string {
 	return text.join("\n");
 }
 
+/** What no pod needs, as in rkt@.service; docs/systemd.md has the reasons. None may imply a mount namespace. */
+const SANDBOX: readonly Setting[] = [
+	[
+		"CapabilityBoundingSet",
+		"~CAP_BLOCK_SUSPEND CAP_MAC_ADMIN CAP_MAC_OVERRIDE CAP_SYSLOG CAP_SYS_PACCT CAP_SYS_RAWIO CAP_WAKE_ALARM",
+	],
+	["LockPersonality", "yes"],
+	["RestrictAddressFamilies", "AF_ALG AF_INET AF_INET6 AF_NETLINK AF_PACKET AF_UNIX AF_VSOCK"],
+	["SystemCallFilter", "~@cpu-emulation @obsolete @raw-io @swap"],
+	["SystemCallErrorNumber", "EPERM"],
+];
+
 type Setting = readonly [name: string, value: string];
 
 function about(unit: PodUnit): Setting[] {
@@ -80,5 +92,6 @@ function service(unit: PodUnit): Setting[] {
 		...(unit.restart === "no" ? [] : [["RestartSec", "1s"] as const]),
 		// Failures of rkt itself do not go away by trying again.
 		...(unit.restart === "no" ? [] : [["RestartPreventExitStatus", "254"] as const]),
+		...SANDBOX,
 	];
 }

@@ -36,12 +36,14 @@ t.test("systemd finds nothing to complain about in the units", async (t) => {
 			"echo verify $?",
 			"systemd-analyze security --offline=true --threshold=60 --no-pager packaging/systemd/rkt-gc.service >/dev/null",
 			"echo security $?",
+			"systemd-analyze security --offline=true --threshold=90 --no-pager packaging/systemd/rkt@.service >/dev/null",
+			"echo security $?",
 			"systemd-analyze security --offline=true --threshold=25 --no-pager packaging/systemd/rkt-metadata.service >/dev/null",
 			"echo security $?",
 		),
 	);
 	t.equal(result.stderr, "");
-	t.equal(result.stdout, "verify 0\nsecurity 0\nsecurity 0\n");
+	t.equal(result.stdout, "verify 0\nsecurity 0\nsecurity 0\nsecurity 0\n");
 });
 
 t.test("the timer collects garbage at once, and the template runs its image", async (t) => {

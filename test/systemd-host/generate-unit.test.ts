@@ -49,7 +49,7 @@ function images(): void {
 		t.equal(unitProperty("words", "Result"), "success");
 		t.equal(podStatus(uuid).get("app-busybox"), "0", "--keep");
 
-		install("gone", "--net=none", BUSYBOX, "--exec=/bin/sleep", "--", "600");
+		install("gone", "--net=default", BUSYBOX, "--exec=/bin/sleep", "--", "600");
 		system("systemctl", "start", "gone");
 		const removed = fs.readFileSync("/run/gone.uuid", "utf8");
 		t.equal(podStatus(removed).get("state"), "running");
@@ -113,5 +113,7 @@ function install(name: string, ...words: readonly string[]): void {
 	fs.writeFileSync(file, `${system(RKT, "generate", "unit", ...words)}\n`);
 	const verified = attempt("systemd-analyze", "verify", "--man=no", file);
 	if (verified.status !== 0 || verified.stderr !== "") throw new Error(`${name}: ${verified.stderr}`);
+	const security = ["security", "--offline=true", "--threshold=90", "--no-pager", file];
+	if (attempt("systemd-analyze", ...security).status !== 0) throw new Error(`${name}: exposed too much`);
 	system("systemctl", "daemon-reload");
 }
