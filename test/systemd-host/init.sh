@@ -130,15 +130,6 @@ write_units() {
 	ln -s ../systemd-host-booted.service /lib/systemd/system/systemd-machined.service "$etc/multi-user.target.wants/"
 }
 
-# At boot systemd-tmpfiles empties /tmp, also where --bind= shows the machine's there.
-keep_bound_files() {
-	local name
-	mkdir -p "$root/etc/tmpfiles.d"
-	for name in tmp x11; do
-		ln -sf /dev/null "$root/etc/tmpfiles.d/$name.conf"
-	done
-}
-
 write_identity() {
 	: >"$root/etc/fstab"
 	# A new file each: the lower one may be a bind mount or a symlink of the machine.
@@ -163,7 +154,6 @@ mount_kernel_filesystems
 mount_fresh
 mount_binds
 write_units
-keep_bound_files
 write_identity
 ip link set lo up
 enter_root
