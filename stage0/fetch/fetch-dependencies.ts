@@ -9,10 +9,31 @@ const MAX_IMAGES = 256;
 
 /**
  * Gets everything that an image depends on, level by level. A dependency that names an image ID must have exactly
- * that one. Errors: `dependency-cycle`, `dependency-limit`, and those of fetching by name.
+ * that one. Images that can never be rendered are not kept when they were imported at `began` (milliseconds since
+ * the epoch) or later. Errors: `dependency-cycle`, `dependency-limit`, and those of fetching by name.
  */
-export async function fetchDependencies(topKey: string, options: FetchOptions): Promise<void> {
+export async function fetchDependencies(topKey: string, options: FetchOptions, began: number): Promise<void> {
 	const graph = new Map<string, string[]>();
+	try {
+		await fetchGraph(graph, topKey, options);
+	} catch (error) {
+		if (isErrno(error, "dependency-cycle", "dependency-limit")) removeNew([...graph.keys()], options, began);
+		throw error;
+	}
+}
+
+function removeNew(keys: readonly string[], { store }: FetchOptions, began: number): void {
+	for (const key of keys) {
+		const record = store.record(key);
+		if (record && record.importTime >= began) store.remove(key);
+	}
+}
+
+async function fetchGraph(
+	graph: Map<string, string[]>,
+	topKey: string,
+	options: FetchOptions,
+): Promise<void> {
 	const queue = [topKey];
 	for (let key = queue.shift(); key !== undefined; key = queue.shift()) {
 		if (graph.has(key)) continue;

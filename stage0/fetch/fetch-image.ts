@@ -12,10 +12,11 @@ import type { ImageReference } from "./image-reference.ts";
  * use overlayfs. Returns the full key. Whatever needs the network is loaded only when it is asked for.
  */
 export async function fetchImage(reference: ImageReference, options: FetchOptions): Promise<string> {
+	const began = Date.now();
 	const key = await fetchReference(reference, options);
 	if (options.dependencies !== false && (options.store.record(key)?.dependencies.length ?? 0) > 0) {
 		const { fetchDependencies } = await import("./fetch-dependencies.ts");
-		await fetchDependencies(key, options);
+		await fetchDependencies(key, options, began);
 	}
 	await render(key, options);
 	return key;

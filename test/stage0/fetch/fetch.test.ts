@@ -554,6 +554,14 @@ async function testDependencies(t: Test, { good, publish }: World): Promise<void
 		code: "dependency-cycle",
 		message: /example\.test\/b -> example\.test\/c -> example\.test\/b/,
 	});
+	t.strictSame(
+		machine.options.store
+			.list()
+			.map(({ name }) => name)
+			.sort(),
+		["example.test/leaf", "example.test/middle", "example.test/top"],
+		"images that can never run are not kept",
+	);
 	await publish("example.test/self", { dependencies: [{ imageName: "example.test/self", labels }] });
 	t.equal(await machine.code("example.test/self:1.0.0"), "dependency-cycle");
 }
