@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { isErrno } from "../../lib/errors.ts";
-import { listDirectory, readTextIfExists, writeFileAtomic } from "../../lib/files.ts";
+import { listDirectory, readTextIfExists, replaceFile } from "../../lib/files.ts";
 import { type Lock, lockPath } from "../../lib/lock.ts";
 import {
 	CLONE_NEWNET,
@@ -37,7 +37,8 @@ export function createNamespace(
 	options: NamespaceOptions = {},
 ): string {
 	const target = path.join(NAMESPACE_DIRECTORY, `cni-${uuid}`);
-	writeFileAtomic(netnsPath(podDirectory), target, 0o640);
+	// Not flushed: no namespace outlives a loss of power.
+	replaceFile(netnsPath(podDirectory), target, 0o640);
 	const lock = lockNamespaces(syscall);
 	try {
 		shareNamespaceDirectory(syscall);
