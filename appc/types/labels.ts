@@ -8,39 +8,28 @@ export interface Label {
 	readonly value: string;
 }
 
+const LINUX_ARCHITECTURES = [
+	"amd64",
+	"i386",
+	"aarch64",
+	"aarch64_be",
+	"armv6l",
+	"armv7l",
+	"armv7b",
+	"ppc64",
+	"ppc64le",
+	"s390x",
+] as const;
+
 /** The architectures of each operating system (appc 0.8.11, Image Manifest Schema, labels). */
 export const OS_ARCHITECTURES: Readonly<Record<string, readonly string[]>> = {
-	linux: [
-		"amd64",
-		"i386",
-		"aarch64",
-		"aarch64_be",
-		"armv6l",
-		"armv7l",
-		"armv7b",
-		"ppc64",
-		"ppc64le",
-		"s390x",
-	],
+	linux: LINUX_ARCHITECTURES,
 	freebsd: ["amd64", "i386", "arm"],
 	darwin: ["x86_64", "i386"],
 };
 
 /** What an image may be made for to run as an app: rkt 1.30's list and the later ports of the specification. */
-const RUNNABLE: Readonly<Record<string, readonly string[]>> = {
-	linux: [
-		"amd64",
-		"i386",
-		"aarch64",
-		"aarch64_be",
-		"armv6l",
-		"armv7l",
-		"armv7b",
-		"ppc64",
-		"ppc64le",
-		"s390x",
-	],
-};
+const RUNNABLE: Readonly<Record<string, readonly string[]>> = { linux: LINUX_ARCHITECTURES };
 
 export function labelValue(labels: readonly Label[], name: string): string | undefined {
 	return labels.find((label) => label.name === name)?.value;

@@ -71,19 +71,14 @@ export class SyscallError extends Error {
 export const LOCK_SH = 1;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
-export const LOCK_UN = 8;
 
 export const CLONE_NEWNS = 0x00020000;
 export const CLONE_NEWNET = 0x40000000;
-export const CLONE_NEWUSER = 0x10000000;
 
-export const MS_RDONLY = 1;
 export const MS_NOSUID = 2;
 export const MS_NODEV = 4;
 export const MS_NOEXEC = 8;
-export const MS_REMOUNT = 32;
 export const MS_BIND = 4096;
-export const MS_MOVE = 8192;
 export const MS_REC = 16384;
 export const MS_PRIVATE = 1 << 18;
 export const MS_SLAVE = 1 << 19;
@@ -104,10 +99,7 @@ export const MOUNT_ATTR_NODEV = 4;
 export const MOUNT_ATTR_NOEXEC = 8;
 export const MOUNT_ATTR_IDMAP = 0x00100000;
 
-export const RESOLVE_NO_XDEV = 1;
 export const RESOLVE_NO_MAGICLINKS = 2;
-export const RESOLVE_NO_SYMLINKS = 4;
-export const RESOLVE_BENEATH = 8;
 export const RESOLVE_IN_ROOT = 16;
 export const O_PATH = 0o10000000;
 export const O_CLOEXEC = 0o2000000;
