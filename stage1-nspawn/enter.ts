@@ -4,10 +4,10 @@ import { fail } from "../lib/errors.ts";
 import { type EnterOptions, parseEnterArguments } from "../stage1/arguments.ts";
 import type { Stage1Context } from "../stage1/entrypoints.ts";
 import { readContainerPid } from "../stage1/pod-record.ts";
-import { readHierarchies } from "./cgroups/hierarchies.ts";
-import { findAppProcess } from "./find-app-process.ts";
-import { ownDirectory } from "./own-files.ts";
-import { specPath } from "./spec-path.ts";
+import { readHierarchies } from "../stage1/cgroups/hierarchies.ts";
+import { findAppProcess } from "../stage1/cgroups/find-app-process.ts";
+import { ownDirectory } from "../stage1/run/own-files.ts";
+import { specPath } from "../stage1/run/spec-path.ts";
 
 /**
  * The entry point `enter`: becomes the helper that runs a command in an app. Everything that it uses comes from the

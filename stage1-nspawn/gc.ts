@@ -1,8 +1,8 @@
 import { createLog } from "../lib/log.ts";
 import { parseGcArguments } from "../stage1/arguments.ts";
 import type { Stage1Context } from "../stage1/entrypoints.ts";
-import { killPodProcesses } from "./cgroups/remove-cgroups.ts";
-import { releasePod } from "./release-pod.ts";
+import { killPodProcesses } from "../stage1/cgroups/remove-cgroups.ts";
+import { releasePod } from "../stage1/run/release-pod.ts";
 
 /**
  * The entry point `gc`: ends what is left of a pod and gives back what it holds outside of its directory. May be

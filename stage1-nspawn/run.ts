@@ -19,15 +19,15 @@ import { type AssignedSockets, assignSockets } from "../stage1/sockets/assign-so
 import { passedDescriptors, readPassedSockets } from "../stage1/sockets/passed-sockets.ts";
 import type { AppStreams } from "../stage1/units/app-unit.ts";
 import { mountInApp } from "../stage1/volumes/mount-volume.ts";
-import { joinPodCgroups, type OwnCgroups, type PodCgroups } from "./cgroups/pod-cgroup.ts";
-import { podDevices } from "./cgroups/pod-devices.ts";
-import { choosePlacement, type Placement } from "./machined.ts";
-import { enterMountNamespace } from "./mount-namespace.ts";
+import { joinPodCgroups, type OwnCgroups, type PodCgroups } from "../stage1/cgroups/pod-cgroup.ts";
+import { podDevices } from "../stage1/cgroups/pod-devices.ts";
+import { choosePlacement, type Placement } from "../stage1/machined.ts";
+import { enterMountNamespace } from "../stage1/run/mount-namespace.ts";
 import { findNspawn, nspawnArguments, nspawnEnvironment } from "./nspawn-command.ts";
-import { enterPodNetwork } from "./pod-network.ts";
-import { releasePod } from "./release-pod.ts";
-import { localConfig, type RunContext } from "./run-context.ts";
-import { writeApps } from "./write-apps.ts";
+import { enterPodNetwork } from "../stage1/run/pod-network.ts";
+import { releasePod } from "../stage1/run/release-pod.ts";
+import { localConfig, type RunContext } from "../stage1/run/run-context.ts";
+import { writeApps } from "../stage1/run/write-apps.ts";
 
 /**
  * The entry point `run`: makes a prepared pod ready and becomes systemd-nspawn. Comes back only by throwing; what it

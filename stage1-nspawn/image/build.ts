@@ -5,10 +5,10 @@ import { directoryEntries } from "../../appc/aci/directory-entries.ts";
 import { writeAci } from "../../appc/aci/write.ts";
 import { RKT_VERSION } from "../../lib/version.ts";
 import { buildRootFileSystem, compileStatic } from "../../stage1/rootfs/root-file-system.ts";
-import { makeCodeCache } from "./code-cache.ts";
-import { ENTRYPOINT_NAMES, entryScript, entryScriptPath } from "./entry-script.ts";
-import { MODULE_PATH, STAGE1_NAME, stage1Manifest } from "./manifest.ts";
-import { BUNDLE_NAME, CACHE_NAME, MODULE_LOADER } from "./module-loader.ts";
+import { makeCodeCache } from "../../stage1/image/code-cache.ts";
+import { ENTRYPOINT_NAMES, entryScript, entryScriptPath } from "../../stage1/image/entry-script.ts";
+import { MODULE_PATH, STAGE1_NAME, stage1Manifest } from "../../stage1/image/manifest.ts";
+import { BUNDLE_NAME, CACHE_NAME, MODULE_LOADER } from "../../stage1/image/module-loader.ts";
 
 export interface BuildOptions {
 	/** The project; default: the working directory. */

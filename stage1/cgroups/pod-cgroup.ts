@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { isErrno } from "../../lib/errors.ts";
 import { readTextIfExists, replaceFile } from "../../lib/files.ts";
-import { machineName, subcgroupPath } from "../../stage1/pod-paths.ts";
+import { machineName, subcgroupPath } from "../pod-paths.ts";
 import { type Hierarchy, isSystemdHierarchy, limitingHierarchies, readHierarchies } from "./hierarchies.ts";
 
 /** Name of a pod's cgroup, as systemd would escape it for the machine's scope. */

@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { fail, isErrno } from "../../lib/errors.ts";
 import { listDirectory, readTextIfExists } from "../../lib/files.ts";
-import { findContainerInits, signalProcess } from "../../stage1/left-over-processes.ts";
+import { findContainerInits, signalProcess } from "../left-over-processes.ts";
 import { recordedCgroups } from "./pod-cgroup.ts";
 
 const WAIT_MS = 10_000;

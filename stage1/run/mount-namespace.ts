@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { unmountBelow } from "../lib/mountinfo.ts";
+import { unmountBelow } from "../../lib/mountinfo.ts";
 import {
 	AT_EMPTY_PATH,
 	AT_FDCWD,
@@ -16,9 +16,9 @@ import {
 	OPEN_TREE_CLOEXEC,
 	OPEN_TREE_CLONE,
 	type Syscall,
-} from "../lib/syscall/syscall.ts";
-import { dropNamespaceCopies } from "../stage1/network/namespace.ts";
-import { stage1Rootfs } from "../stage1/pod-paths.ts";
+} from "../../lib/syscall/syscall.ts";
+import { dropNamespaceCopies } from "../network/namespace.ts";
+import { stage1Rootfs } from "../pod-paths.ts";
 
 const OWN_NAMESPACE = "/proc/thread-self/ns/mnt";
 const TMPFS_MAGIC = 0x01021994;

@@ -1,4 +1,4 @@
-import { ENTRYPOINT_ANNOTATIONS, type EntrypointName } from "../../stage1/entrypoints.ts";
+import { ENTRYPOINT_ANNOTATIONS, type EntrypointName } from "../entrypoints.ts";
 
 export const ENTRYPOINT_NAMES = Object.keys(ENTRYPOINT_ANNOTATIONS) as EntrypointName[];
 

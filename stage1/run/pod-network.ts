@@ -1,10 +1,10 @@
 import * as fs from "node:fs";
-import { CLONE_NEWNET } from "../lib/syscall/syscall.ts";
-import { enterNamespace } from "../stage1/network/namespace.ts";
-import { parseNetList } from "../stage1/network/net-list.ts";
-import { matchPorts } from "../stage1/network/ports.ts";
-import { setUpNetwork } from "../stage1/network/set-up.ts";
-import type { NetworkResult } from "../stage1/network/types.ts";
+import { CLONE_NEWNET } from "../../lib/syscall/syscall.ts";
+import { enterNamespace } from "../network/namespace.ts";
+import { parseNetList } from "../network/net-list.ts";
+import { matchPorts } from "../network/ports.ts";
+import { setUpNetwork } from "../network/set-up.ts";
+import type { NetworkResult } from "../network/types.ts";
 import { ownStage1Root } from "./own-files.ts";
 import { localConfig, type RunContext } from "./run-context.ts";
 

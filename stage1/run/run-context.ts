@@ -1,9 +1,9 @@
-import type { Log } from "../lib/log.ts";
-import type { Syscall } from "../lib/syscall/syscall.ts";
-import type { RunOptions } from "../stage1/arguments.ts";
-import type { Pod } from "../stage1/pod.ts";
-import type { AssignedSockets } from "../stage1/sockets/assign-sockets.ts";
-import type { AppStreams } from "../stage1/units/app-unit.ts";
+import type { Log } from "../../lib/log.ts";
+import type { Syscall } from "../../lib/syscall/syscall.ts";
+import type { RunOptions } from "../arguments.ts";
+import type { Pod } from "../pod.ts";
+import type { AssignedSockets } from "../sockets/assign-sockets.ts";
+import type { AppStreams } from "../units/app-unit.ts";
 
 /** What every step of the start of a pod has. */
 export interface RunContext {

@@ -4,7 +4,7 @@ import {
 	INTERFACE_VERSION,
 	INTERFACE_VERSION_ANNOTATION,
 	MODULE_ANNOTATION,
-} from "../../stage1/entrypoints.ts";
+} from "../entrypoints.ts";
 import { ENTRYPOINT_NAMES, entryScriptPath } from "./entry-script.ts";
 
 export const STAGE1_NAME = "coreos.com/rkt/stage1-nspawn";

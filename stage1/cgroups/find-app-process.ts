@@ -1,8 +1,8 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { isErrno } from "../lib/errors.ts";
-import { readTextIfExists } from "../lib/files.ts";
-import { readHierarchies } from "./cgroups/hierarchies.ts";
+import { isErrno } from "../../lib/errors.ts";
+import { readTextIfExists } from "../../lib/files.ts";
+import { readHierarchies } from "./hierarchies.ts";
 
 /**
  * The main process of an app as the host sees it: the oldest child of the pod's PID 1 in the cgroup of the app's unit

@@ -1,4 +1,4 @@
-import type { AppDevice } from "../../stage1/units/app-unit.ts";
+import type { AppDevice } from "../units/app-unit.ts";
 
 /**
  * What nspawn, systemd and apps open, in the form of devices.allow (cgroup v1): null, zero, full, random, urandom, tty,

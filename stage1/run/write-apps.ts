@@ -1,10 +1,10 @@
 import * as fs from "node:fs";
-import { environmentText } from "../stage1/apps/app-environment.ts";
-import { encodeAppSpec } from "../stage1/apps/app-spec.ts";
-import type { PreparedApp } from "../stage1/apps/prepare-app.ts";
-import * as podPaths from "../stage1/pod-paths.ts";
-import { appUnitText } from "../stage1/units/app-unit.ts";
-import { writeAppUnits } from "../stage1/units/write-units.ts";
+import { environmentText } from "../apps/app-environment.ts";
+import { encodeAppSpec } from "../apps/app-spec.ts";
+import type { PreparedApp } from "../apps/prepare-app.ts";
+import * as podPaths from "../pod-paths.ts";
+import { appUnitText } from "../units/app-unit.ts";
+import { writeAppUnits } from "../units/write-units.ts";
 import type { RunContext } from "./run-context.ts";
 import { specPath } from "./spec-path.ts";
 
