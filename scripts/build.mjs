@@ -21,7 +21,7 @@ withBuildLock(main).catch((error) => {
 async function main() {
 	const written = await buildPrograms();
 	writeCodeCache("dist/rkt.cjs");
-	if (await buildStage1Images()) written.push("stage1-images.json");
+	written.push(...(await buildStage1Images()));
 	linkTestBuild();
 	written.push(...(await buildScripts()), ...(await buildTests()));
 	const what = written.length === 0 ? "nothing changed" : `${written.length} files written`;

@@ -21,9 +21,10 @@ fail() {
 [ -f dist/stage1-images.json ] || fail "nothing is built: run npm run build first"
 
 install -d -m 755 "$library" "$DESTDIR$PREFIX/bin"
-for file in rkt.cjs rkt.cjs.cache koffi.node stage1-nspawn.aci stage1-images.json; do
-	install -m 644 "dist/$file" "$library/$file.new"
-	mv -f "$library/$file.new" "$library/$file"
+for file in dist/rkt.cjs dist/rkt.cjs.cache dist/koffi.node dist/stage1-*.aci dist/stage1-images.json; do
+	name=${file##*/}
+	install -m 644 "$file" "$library/$name.new"
+	mv -f "$library/$name.new" "$library/$name"
 done
 install -m 755 dist/rkt "$library/rkt"
 ln -sfn "$PREFIX/lib/rkt/rkt" "$DESTDIR$PREFIX/bin/rkt"

@@ -5,50 +5,76 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { build } from "esbuild";
+import { writeIfChanged } from "./write-if-changed.mjs";
 
-const stamp = "dist/.stage1-nspawn-inputs";
+/** A backend: the folder with its recipe, whose images change when one of `inputs` does. */
+const backends = [{ folder: "stage1-nspawn", inputs: ["dist/stage1-nspawn.cjs"] }];
 
 /**
- * Builds dist/stage1-nspawn.aci and dist/stage1-images.json, which names its id. Skipped, with the answer
- * false, when the recipe, the module and Debian's packages are those of the last build.
+ * Builds the stage1 images of every backend and dist/stage1-images.json, which names their ids. A backend whose
+ * recipe, module and Debian packages are those of the last build is skipped. Gives the files that it has written.
  */
 export async function buildStage1Images() {
-	const inputs = hashInputs();
-	const done = ["dist/stage1-nspawn.aci", "dist/stage1-images.json"].every((file) => existsSync(file));
-	if (done && existsSync(stamp) && readFileSync(stamp, "utf8") === inputs) return false;
+	const written = [];
+	const list = {};
+	for (const backend of backends) {
+		const stamp = `dist/.${backend.folder}-images.json`;
+		const inputs = hashInputs(backend);
+		const last = existsSync(stamp) ? JSON.parse(readFileSync(stamp, "utf8")) : {};
+		const images = Object.values(last.images ?? {});
+		const done = last.inputs === inputs && images.every(({ file }) => existsSync(`dist/${file}`));
+		if (!done) {
+			last.images = await buildBackend(backend.folder);
+			writeFileSync(stamp, JSON.stringify({ inputs, images: last.images }));
+			written.push(...Object.values(last.images).map(({ file }) => file));
+		}
+		Object.assign(list, last.images);
+	}
+	const text = `${JSON.stringify(list, null, "\t")}\n`;
+	if (writeIfChanged("dist/stage1-images.json", text)) written.push("stage1-images.json");
+	return written;
+}
+
+/** The recipes are TypeScript: bundled, then run in this process. */
+async function buildBackend(folder) {
 	const directory = mkdtempSync(path.join(tmpdir(), "rkt-build-"));
 	try {
-		const recipe = path.join(directory, "build.cjs");
+		const bundle = path.join(directory, "build.cjs");
 		await build({
-			entryPoints: ["stage1-nspawn/image/build.ts"],
+			stdin: {
+				contents: `export { recipes } from "./${folder}/image/build.ts";
+					export { buildStage1Image } from "./stage1/image/build-image.ts";`,
+				resolveDir: process.cwd(),
+			},
 			bundle: true,
 			platform: "node",
 			format: "cjs",
 			external: ["koffi"],
-			outfile: recipe,
+			outfile: bundle,
 			logLevel: "warning",
 		});
-		const { buildStage1Image } = createRequire(import.meta.url)(recipe);
-		await buildStage1Image({});
+		const { recipes, buildStage1Image } = createRequire(import.meta.url)(bundle);
+		const places = { sources: process.cwd(), outDir: path.resolve("dist") };
+		const images = {};
+		for (const recipe of recipes) images[recipe.flavor] = await buildStage1Image(recipe, places);
+		return images;
 	} finally {
 		rmSync(directory, { recursive: true, force: true });
 	}
-	writeFileSync(stamp, inputs);
-	return true;
 }
 
 /** The versions of every installed package count: the image holds whatever libraries systemd needs. */
-function hashInputs() {
+function hashInputs({ folder, inputs }) {
 	const hash = createHash("sha256");
-	for (const file of ["dist/stage1-nspawn.cjs", "dist/koffi.node", ...recipeFiles()]) {
+	for (const file of [...inputs, "dist/koffi.node", ...recipeFiles(folder)]) {
 		hash.update(`${file}\0`).update(readFileSync(file));
 	}
 	hash.update(spawnSync("dpkg-query", ["-W"]).stdout);
 	return hash.digest("hex");
 }
 
-function recipeFiles() {
-	const roots = ["stage1-nspawn", "stage1", "appc/aci"];
+function recipeFiles(folder) {
+	const roots = [folder, "stage1", "appc/aci"];
 	return roots
 		.flatMap((root) => readdirSync(root, { recursive: true }).map((name) => path.join(root, name)))
 		.filter((file) => statSync(file).isFile())

@@ -1,8 +1,9 @@
-import { existsSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 
 /** The program with crash points uses the same stage1 images as the real one. */
 export function linkTestBuild() {
-	for (const name of ["stage1-images.json", "stage1-nspawn.aci"]) {
+	const images = Object.values(JSON.parse(readFileSync("dist/stage1-images.json", "utf8")));
+	for (const name of ["stage1-images.json", ...images.map(({ file }) => file)]) {
 		const link = `dist/test-build/${name}`;
 		if (existsSync(link)) continue;
 		rmSync(link, { force: true });

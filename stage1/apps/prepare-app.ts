@@ -33,6 +33,8 @@ export interface AppContext {
 	readonly options: RunOptions;
 	/** What the pod's user namespace adds to ids; 0 without one. */
 	readonly shift: number;
+	/** The pod has a kernel of its own: it makes the devices of its apps, and has every controller. */
+	readonly ownKernel: boolean;
 	/** Directory on the host that becomes /dev/shm. */
 	readonly sharedMemory: string;
 	readonly hostFiles: readonly HostFile[];
@@ -61,7 +63,7 @@ export function prepareApp(context: AppContext, podApp: PodApp): PreparedApp {
 		const limits = readLimits(context, podApp);
 		const notify = supportsNotify(podApp.image);
 		prepareAppRoot(root, notify);
-		mountDevices(syscall, root, { sharedMemory: context.sharedMemory, owner: shift });
+		if (!context.ownKernel) mountDevices(syscall, root, { sharedMemory: context.sharedMemory, owner: shift });
 		const mounts = resolveMounts(podApp, pod.manifest.volumes);
 		const devices = mounts.flatMap((mount) => mountVolume(context, podApp, root, mount));
 		mountNameFiles(syscall, pod.directory, root, context.hostFiles);
@@ -180,6 +182,7 @@ function makeUnit(
 
 /** Limits need their controller in the kernel. */
 function supportedLimits(context: AppContext, podApp: PodApp, limits: AppLimits): AppUnit["limits"] {
+	if (context.ownKernel) return limits;
 	const controllers = fs.readFileSync("/proc/cgroups", "utf8");
 	const { memoryLimit, cpuLimit, ...rest } = limits;
 	const check = <T>(controller: string, value: T | undefined): T | undefined => {

@@ -7,14 +7,13 @@ import {
 } from "../entrypoints.ts";
 import { ENTRYPOINT_NAMES, entryScriptPath } from "./entry-script.ts";
 
-export const STAGE1_NAME = "coreos.com/rkt/stage1-nspawn";
 export const MODULE_PATH = "/rkt/stage1.cjs";
 
 /** Architectures as appc spells them. */
 const APPC_ARCH: Readonly<Record<string, string>> = { x64: "amd64", arm64: "aarch64" };
 
-/** The image manifest of the bundled stage1. */
-export function stage1Manifest(arch: string): string {
+/** The image manifest of a bundled stage1; `arch` as Node spells it. */
+export function stage1Manifest(name: string, arch: string): string {
 	const annotations = [
 		...ENTRYPOINT_NAMES.map((name) => ({ name: ENTRYPOINT_ANNOTATIONS[name], value: entryScriptPath(name) })),
 		{ name: INTERFACE_VERSION_ANNOTATION, value: String(INTERFACE_VERSION) },
@@ -28,7 +27,7 @@ export function stage1Manifest(arch: string): string {
 	return JSON.stringify({
 		acKind: "ImageManifest",
 		acVersion: APPC_VERSION,
-		name: STAGE1_NAME,
+		name,
 		labels,
 		annotations,
 	});

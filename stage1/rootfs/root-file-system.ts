@@ -50,7 +50,7 @@ const FILES = {
 	"etc/systemd/journald.conf": JOURNALD_CONF,
 } as const;
 
-/** Fills an empty directory. `sources` is the folder that holds `stage1/guest` and the backends' own. */
+/** Fills an empty directory. `sources` is the folder that holds `stage1/guest`. */
 export function buildRootFileSystem(root: string, sources: string): void {
 	for (const directory of DIRECTORIES) fs.mkdirSync(path.join(root, directory), { recursive: true });
 	for (const [link, target] of Object.entries(LINKS)) fs.symlinkSync(target, path.join(root, link));
@@ -64,6 +64,8 @@ export function buildRootFileSystem(root: string, sources: string): void {
 	const common = ["spec", "confine", "filter", "app-root"].map((name) => path.join(guest, `${name}.c`));
 	compileStatic([path.join(guest, "launch.c"), ...common], path.join(root, "rkt/launch"), ["-lseccomp"]);
 	compileStatic([path.join(guest, "app-status.c")], path.join(root, "rkt/app-status"));
+	const enter = ["enter", "terminal"].map((name) => path.join(guest, `${name}.c`));
+	compileStatic([...enter, ...common], path.join(root, "rkt/enter-helper"), ["-lseccomp"]);
 	buildFilters(path.join(root, "rkt/seccomp"), guest);
 }
 

@@ -21,9 +21,6 @@ import { dropNamespaceCopies } from "../network/namespace.ts";
 import { stage1Rootfs } from "../pod-paths.ts";
 
 const OWN_NAMESPACE = "/proc/thread-self/ns/mnt";
-const TMPFS_MAGIC = 0x01021994;
-/** nspawn keeps a directory for each container here and removes it only from a tmpfs. */
-const NSPAWN_DIRECTORY = "/run/systemd/nspawn";
 
 export interface PodMountNamespace {
 	/** Directory that becomes /dev/shm of the apps. */
@@ -48,7 +45,6 @@ export function enterMountNamespace(syscall: Syscall, pod: string): PodMountName
 	const sharedMemory = coverStage1(syscall, path.dirname(root));
 	syscall.moveMount(tree, "", AT_FDCWD, root, MOVE_MOUNT_F_EMPTY_PATH);
 	fs.closeSync(tree);
-	if (fs.statfsSync("/run").type !== TMPFS_MAGIC) mountNspawnDirectory(syscall);
 	unmountOnHost(syscall, host, root);
 	process.chdir(pod);
 	return { sharedMemory, leave: () => syscall.setns(host, CLONE_NEWNS) };
@@ -67,11 +63,6 @@ function coverStage1(syscall: Syscall, directory: string): string {
 	fs.mkdirSync(sharedMemory);
 	syscall.mount("shm", sharedMemory, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777");
 	return sharedMemory;
-}
-
-function mountNspawnDirectory(syscall: Syscall): void {
-	fs.mkdirSync(NSPAWN_DIRECTORY, { recursive: true });
-	syscall.mount("rkt", NSPAWN_DIRECTORY, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=1m");
 }
 
 /** stage0 mounts in the caller's namespace; nothing of the pod stays visible there. */

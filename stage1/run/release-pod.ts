@@ -1,9 +1,9 @@
 import type { Log } from "../../lib/log.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
-import { removeJournalDirectory } from "../journal.ts";
-import { tearDownNetwork } from "../network/tear-down.ts";
 import { removePodCgroups } from "../cgroups/remove-cgroups.ts";
+import { removeJournalDirectory } from "../journal.ts";
 import { forgetMachine } from "../machined.ts";
+import { tearDownNetwork } from "../network/tear-down.ts";
 import { ownStage1Root } from "./own-files.ts";
 
 export interface ReleaseOptions {

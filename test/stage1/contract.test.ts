@@ -101,7 +101,7 @@ t.test("flags have Go's syntax", (t) => {
 });
 
 t.test("entry points of an image", (t) => {
-	const own = readEntrypoints(JSON.parse(stage1Manifest("x64")));
+	const own = readEntrypoints(JSON.parse(stage1Manifest("coreos.com/rkt/stage1-test", "x64")));
 	t.match(own, { run: "/rkt/run", enter: "/rkt/enter", module: "/rkt/stage1.cjs", interfaceVersion: 6 });
 	const image = (annotations: { name: string; value: string }[]) => ({ name: "example.com/s", annotations });
 	const run = { name: "coreos.com/rkt/stage1/run", value: "/init" };
