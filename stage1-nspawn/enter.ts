@@ -2,10 +2,10 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { fail } from "../lib/errors.ts";
 import { type EnterOptions, parseEnterArguments } from "../stage1/arguments.ts";
+import { findAppProcess } from "../stage1/cgroups/find-app-process.ts";
+import { readHierarchies } from "../stage1/cgroups/hierarchies.ts";
 import type { Stage1Context } from "../stage1/entrypoints.ts";
 import { readContainerPid } from "../stage1/pod-record.ts";
-import { readHierarchies } from "../stage1/cgroups/hierarchies.ts";
-import { findAppProcess } from "../stage1/cgroups/find-app-process.ts";
 import { ownDirectory } from "../stage1/run/own-files.ts";
 import { specPath } from "../stage1/run/spec-path.ts";
 

@@ -1,7 +1,7 @@
 import { createLog } from "../lib/log.ts";
 import { parseGcArguments } from "../stage1/arguments.ts";
-import type { Stage1Context } from "../stage1/entrypoints.ts";
 import { killPodProcesses } from "../stage1/cgroups/remove-cgroups.ts";
+import type { Stage1Context } from "../stage1/entrypoints.ts";
 import { releasePod } from "../stage1/run/release-pod.ts";
 
 /**

@@ -1,10 +1,10 @@
 import * as fs from "node:fs";
 import { fail } from "../lib/errors.ts";
 import { parseStopArguments } from "../stage1/arguments.ts";
+import { killPodProcesses } from "../stage1/cgroups/remove-cgroups.ts";
 import type { Stage1Context } from "../stage1/entrypoints.ts";
 import { signalProcess } from "../stage1/left-over-processes.ts";
 import { readContainerPid, readRecordedProcess } from "../stage1/pod-record.ts";
-import { killPodProcesses } from "../stage1/cgroups/remove-cgroups.ts";
 
 /**
  * The entry point `stop`: asks systemd-nspawn to end the pod, which stops its apps in order; with --force kills first

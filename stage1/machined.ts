@@ -4,11 +4,11 @@ import { isErrno } from "../lib/errors.ts";
 import { readTextIfExists } from "../lib/files.ts";
 import { createLog } from "../lib/log.ts";
 import { runCommand } from "../lib/process.ts";
-import { isSystemdHost } from "./journal.ts";
-import { machineName } from "./pod-paths.ts";
 import { readHierarchies } from "./cgroups/hierarchies.ts";
 import type { OwnCgroups } from "./cgroups/pod-cgroup.ts";
 import { enterScope, giveUnitCgroups } from "./cgroups/unit-cgroups.ts";
+import { isSystemdHost } from "./journal.ts";
+import { machineName } from "./pod-paths.ts";
 
 const SYSTEM_BUS = "/run/dbus/system_bus_socket";
 const MACHINED_SERVICE = "/usr/share/dbus-1/system-services/org.freedesktop.machine1.service";
