@@ -15,7 +15,7 @@ export async function main(
 		case "enter":
 			return (await import("./enter.ts")).enter(argv, context);
 		case "gc":
-			return (await import("./gc.ts")).gc(argv, context);
+			return (await import("../stage1/run/collect-pod.ts")).gc(argv, context);
 		case "stop":
 			return (await import("./stop.ts")).stop(argv, context);
 	}

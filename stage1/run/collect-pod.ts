@@ -1,8 +1,8 @@
-import { createLog } from "../lib/log.ts";
-import { parseGcArguments } from "../stage1/arguments.ts";
-import { killPodProcesses } from "../stage1/cgroups/remove-cgroups.ts";
-import type { Stage1Context } from "../stage1/entrypoints.ts";
-import { releasePod } from "../stage1/run/release-pod.ts";
+import { createLog } from "../../lib/log.ts";
+import { parseGcArguments } from "../arguments.ts";
+import { killPodProcesses } from "../cgroups/remove-cgroups.ts";
+import type { Stage1Context } from "../entrypoints.ts";
+import { releasePod } from "./release-pod.ts";
 
 /**
  * The entry point `gc`: ends what is left of a pod and gives back what it holds outside of its directory. May be
@@ -11,7 +11,7 @@ import { releasePod } from "../stage1/run/release-pod.ts";
 export async function gc(argv: string[], context: Stage1Context): Promise<number> {
 	const { uuid, debug, localConfig = "/etc/rkt" } = parseGcArguments(argv);
 	const { podDirectory } = context;
-	const { createLinuxSyscall } = await import("../lib/syscall/linux.ts");
+	const { createLinuxSyscall } = await import("../../lib/syscall/linux.ts");
 	const syscall = createLinuxSyscall();
 	const log = createLog("gc", debug === true);
 	killPodProcesses(podDirectory, uuid);
