@@ -5,6 +5,7 @@
 import { mkdirSync } from "node:fs";
 import { buildPrograms, buildScripts, buildTests } from "./build/bundles.mjs";
 import { writeCodeCache } from "./build/code-cache.mjs";
+import { prepareGuestKernel } from "./build/guest-kernel.mjs";
 import { withBuildLock } from "./build/lock.mjs";
 import { buildStage1Images } from "./build/stage1-images.mjs";
 import { linkTestBuild } from "./build/test-build.mjs";
@@ -21,6 +22,7 @@ withBuildLock(main).catch((error) => {
 async function main() {
 	const written = await buildPrograms();
 	writeCodeCache("dist/rkt.cjs");
+	written.push(...prepareGuestKernel());
 	written.push(...(await buildStage1Images()));
 	linkTestBuild();
 	written.push(...(await buildScripts()), ...(await buildTests()));

@@ -11,11 +11,11 @@ cd "$(dirname "$0")/.."
 
 # What rkt itself runs, and what its stage1 image is made from.
 packages="systemd systemd-container dbus containernetworking-plugins iptables iproute2 gpgv gnupg
-	tar gzip xz-utils bzip2 util-linux ca-certificates gcc libc6-dev libseccomp2 libseccomp-dev"
+	tar gzip xz-utils zstd bzip2 util-linux ca-certificates gcc libc6-dev libseccomp2 libseccomp-dev"
 case $purpose in
 	build) ;;
 	demo) packages="$packages openssl curl" ;;
-	test) packages="$packages openssl busybox-static acl attr zsh fish groff-base" ;;
+	test) packages="$packages openssl busybox-static acl attr zsh fish groff-base qemu-system-x86 user-mode-linux" ;;
 	bench) packages="$packages busybox-static time" ;;
 	*)
 		echo "setup: unknown purpose '$purpose'; use build, demo, test or bench" >&2

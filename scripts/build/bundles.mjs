@@ -21,12 +21,13 @@ const programOptions = {
 	write: false,
 };
 
-/** rkt, the same with crash points for the tests, and the module of the nspawn stage1. */
+/** rkt, the same with crash points for the tests, and the modules of the stage1 images. */
 export async function buildPrograms() {
 	const programs = [
 		["stage0/cli/main.ts", "dist/rkt.cjs", { __CRASH_POINTS__: "false" }],
 		["stage0/cli/main.ts", "dist/test-build/rkt.cjs", { __CRASH_POINTS__: "true" }],
 		["stage1-nspawn/main.ts", "dist/stage1-nspawn.cjs", { __CRASH_POINTS__: "false" }],
+		["stage1-kvm/main.ts", "dist/stage1-kvm.cjs", { __CRASH_POINTS__: "false" }],
 	];
 	const written = [];
 	for (const [entry, outfile, define] of programs) {

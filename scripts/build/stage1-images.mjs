@@ -8,7 +8,10 @@ import { build } from "esbuild";
 import { writeIfChanged } from "./write-if-changed.mjs";
 
 /** A backend: the folder with its recipe, whose images change when one of `inputs` does. */
-const backends = [{ folder: "stage1-nspawn", inputs: ["dist/stage1-nspawn.cjs"] }];
+const backends = [
+	{ folder: "stage1-nspawn", inputs: ["dist/stage1-nspawn.cjs"] },
+	{ folder: "stage1-kvm", inputs: ["dist/stage1-kvm.cjs", "dist/guest-kernel/kernel.json"] },
+];
 
 /**
  * Builds the stage1 images of every backend and dist/stage1-images.json, which names their ids. A backend whose

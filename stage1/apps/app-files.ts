@@ -8,6 +8,7 @@ import type { AppRoot } from "./app-root.ts";
 
 /** Directories that every app finds, whatever its image holds (pod.md section 4.7 of the reference). */
 const DIRECTORIES: readonly (readonly [target: string, mode: number])[] = [
+	["/dev", 0o755],
 	["/etc", 0o755],
 	["/proc", 0o755],
 	["/sys", 0o755],

@@ -10,6 +10,10 @@ export interface AppSpec {
 	readonly readOnlyRoot: boolean;
 	/** False when a volume takes the place of /sys or of something below it. */
 	readonly bindSys: boolean;
+	/** The app's /dev is made in the pod, which has a kernel of its own. */
+	readonly makeDevices: boolean;
+	/** Where volumes are, whose restrictions the pod's own kernel has to be told. */
+	readonly volumes: readonly string[];
 	/** Paths of the pod that appear at the same place in the app; with `-` in front only if they exist. */
 	readonly binds: readonly string[];
 	readonly readOnlyPaths: readonly string[];
@@ -49,6 +53,7 @@ function fields(spec: AppSpec): Field[] {
 		["cwd", spec.workingDirectory],
 		["readonly-root", spec.readOnlyRoot],
 		["bind-sys", spec.bindSys],
+		["make-devices", spec.makeDevices],
 		["uid", spec.user.uid],
 		["gid", spec.user.gid],
 		["bounding", spec.capabilities],
@@ -58,6 +63,7 @@ function fields(spec: AppSpec): Field[] {
 		["notify", spec.notify],
 		...each("socket", spec.socketNames),
 		...each("group", spec.user.groups),
+		...each("volume", spec.volumes),
 		...each("bind", spec.binds),
 		...each("readonly", spec.readOnlyPaths),
 		...each("mask", spec.hiddenPaths),

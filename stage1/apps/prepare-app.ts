@@ -134,6 +134,8 @@ function makeSpec(context: AppContext, podApp: PodApp, parts: SpecParts): AppSpe
 		root: podPaths.guestAppRootfs(podApp.name),
 		readOnlyRoot: podApp.runtime.readOnlyRootFS,
 		bindSys: !parts.mounts.some((mount) => isAtOrBelow(mount.path, "/sys")),
+		makeDevices: context.ownKernel,
+		volumes: context.ownKernel ? parts.mounts.map((mount) => mount.path) : [],
 		binds: ["/run/systemd/journal", `-${CONTAINER_MARKER}`, ...(notify ? ["/run/systemd/notify"] : [])],
 		readOnlyPaths: options.disablePaths ? [] : READ_ONLY_PATHS,
 		hiddenPaths: options.disablePaths ? [] : HIDDEN_PATHS,

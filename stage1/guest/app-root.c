@@ -16,6 +16,8 @@
 extern int mount(const char *, const char *, const char *, unsigned long, const void *);
 extern int umount2(const char *, int);
 #define DETACH 2
+/* A directory of the pod that nobody needs while an app is being started. */
+#define EMPTY_PLACE "/rkt/reason"
 
 static int open_below(int dir, const char *path, uint64_t resolve)
 {
@@ -105,6 +107,11 @@ static void make_empty(int *directory, int *file)
 		die(EXIT_NAMESPACE, "cannot make the files that hide paths");
 	if (set_attributes(top, MOUNT_ATTR_RDONLY, 0) < 0)
 		die(EXIT_NAMESPACE, "cannot make the file system that hides paths read-only");
+	/* Before 6.15 the kernel clones no mount that is not attached; it goes when the root of the pod is left. */
+	int place = open(EMPTY_PLACE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (place < 0 || attach(top, place) < 0)
+		die(EXIT_NAMESPACE, "cannot mount the file system that hides paths");
+	close(place);
 	*directory = openat(top, "d", O_PATH | O_CLOEXEC);
 	*file = openat(top, "f", O_PATH | O_CLOEXEC);
 	close(fs);
@@ -145,6 +152,23 @@ static void make_readonly(int root, const char *path)
 	close(target);
 }
 
+/* nosuid and nodev of a mount on the host mean nothing to another kernel. A device that is itself a volume is meant. */
+static void restrict_volume(int root, const char *path)
+{
+	struct stat st;
+	int target = open_below(root, path, RESOLVE_IN_ROOT);
+
+	if (target < 0 || fstat(target, &st) < 0)
+		die(EXIT_NAMESPACE, "cannot find the volume at %s", path);
+	bool device = S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode);
+	uint64_t attributes = MOUNT_ATTR_NOSUID | (device ? 0 : MOUNT_ATTR_NODEV);
+	int tree = clone_tree(target, "");
+	if (tree < 0 || set_attributes(tree, attributes, AT_RECURSIVE) < 0 || attach(tree, target) < 0)
+		die(EXIT_NAMESPACE, "cannot restrict the volume at %s", path);
+	close(tree);
+	close(target);
+}
+
 static void pivot_to(int root)
 {
 	if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
@@ -168,6 +192,10 @@ void enter_app_root(const struct spec *spec)
 	if (root < 0)
 		die(EXIT_NAMESPACE, "cannot open %s", spec->root);
 	make_empty(&directory, &file);
+	if (spec->make_devices)
+		make_devices(root);
+	for (size_t i = 0; i < spec->volumes.count; i++)
+		restrict_volume(root, spec->volumes.items[i]);
 	bind_from_pod(root, "/proc", RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS, 0);
 	if (spec->bind_sys)
 		bind_sys(root);

@@ -2,7 +2,7 @@
  * What the units of a pod record, in one program:
  *   app-status app APP   after an app has ended: its exit status to /rkt/status/APP, and to /rkt/reason/APP when it was
  *                        killed for its use of memory; a failure ends the pod
- *   app-status pod       at the end: exits with the status of the app that failed first, else 0
+ *   app-status pod       at the end: exits with the status of the app that failed first, else 0; also to /rkt/pod-status
  *   app-status ready     once every app was started: /rkt/supervisor-status -> ready
  */
 #define _GNU_SOURCE
@@ -109,7 +109,7 @@ static int record_app(const char *app)
 	return kill(1, SIGRTMIN + 3) < 0 ? complain("cannot end the pod") : 0;
 }
 
-static int pod_status(void)
+static int first_failure(void)
 {
 	char text[16] = "";
 	int fd = open(FIRST_FAILURE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -117,6 +117,18 @@ static int pod_status(void)
 	if (fd < 0)
 		return errno == ENOENT ? 0 : 255;
 	return read(fd, text, sizeof text - 1) > 0 ? atoi(text) & 255 : 255;
+}
+
+/* On record as well: a virtual machine has no exit status. */
+static int pod_status(void)
+{
+	char text[16];
+	int status = first_failure();
+
+	snprintf(text, sizeof text, "%d\n", status);
+	if (write_file("/rkt/.pod-status", O_TRUNC, text) < 0 || rename("/rkt/.pod-status", "/rkt/pod-status") < 0)
+		complain("/rkt/pod-status");
+	return status;
 }
 
 int main(int argc, char **argv)

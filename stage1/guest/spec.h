@@ -19,9 +19,13 @@ struct spec {
 	const char *root;
 	bool readonly_root;
 	bool bind_sys;
+	/* The pod has a kernel of its own: the app's /dev is made here and not on the host. */
+	bool make_devices;
 	struct list binds;
 	struct list readonly;
 	struct list masks;
+	/* Where volumes are, whose mounts the host has restricted for itself only. */
+	struct list volumes;
 	uid_t uid;
 	gid_t gid;
 	struct list groups;
@@ -66,6 +70,9 @@ enum {
 	EXIT_NO_NEW_PRIVILEGES = 227,
 	EXIT_SECCOMP = 228,
 };
+
+/* devices.c: mounts an own /dev in the directory `root`. */
+void make_devices(int root);
 
 /* app-root.c: a mount namespace of its own whose root is the app's. */
 void enter_app_root(const struct spec *spec);

@@ -61,7 +61,9 @@ export function buildRootFileSystem(root: string, sources: string): void {
 	fs.writeFileSync(path.join(root, "systemd-version"), `v${systemdVersion()}\n`);
 	copySystemd(root);
 	const guest = path.join(sources, "stage1/guest");
-	const common = ["spec", "confine", "filter", "app-root"].map((name) => path.join(guest, `${name}.c`));
+	const common = ["spec", "confine", "filter", "app-root", "devices"].map((name) =>
+		path.join(guest, `${name}.c`),
+	);
 	compileStatic([path.join(guest, "launch.c"), ...common], path.join(root, "rkt/launch"), ["-lseccomp"]);
 	compileStatic([path.join(guest, "app-status.c")], path.join(root, "rkt/app-status"));
 	const enter = ["enter", "terminal"].map((name) => path.join(guest, `${name}.c`));

@@ -7,9 +7,10 @@ export const STAGE1_OPTIONS: readonly OptionSpec[] = [
 	text("stage1-name", "name of the stage1 image to use"),
 	text("stage1-hash", "hash of the stage1 image to use, which is in the store"),
 	text("stage1-from-dir", "file name of a stage1 image in the stage1 images directory"),
-	text("stage1-image", "path, URL, hash or short name (nspawn, kvm) of the stage1 image", {
-		deprecated: "use one of --stage1-path, --stage1-url, --stage1-hash and --stage1-name instead",
-	}),
+	text(
+		"stage1-image",
+		"bundled stage1 image (nspawn, kvm, kvm-uml, kvm-lkvm), or path, URL or hash of another",
+	),
 ];
 
 export const PULL_OPTIONS: readonly OptionSpec[] = [

@@ -532,7 +532,7 @@ t.test("help and completion are made from the tables", async (t) => {
 	t.match(help, / {6}--net\[=default\]\t/);
 	t.match(help, / {6}--pull-policy="new"\t/);
 	t.match(help, / {6}--interactive\[=false\]\t/);
-	t.notMatch(help, /--store-only|--private-net|--stdin|--stage1-image/, "old and hidden flags are left out");
+	t.notMatch(help, /--store-only|--private-net|--stdin/, "old and hidden flags are left out");
 	t.notOk(root.includes("image fetch"));
 
 	const complete = (...words: string[]): string[] => {

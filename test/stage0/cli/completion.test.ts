@@ -73,8 +73,8 @@ const CASES: readonly (readonly [line: string, offered: readonly string[], not: 
 	["rkt run --pull-policy=", ["never", "new", "update"], ["image.aci"]],
 	[
 		"rkt run --",
-		["--net", "--volume", "--memory", "--debug"],
-		["--stage1-image", "--grace-period", "--stdin"],
+		["--net", "--volume", "--memory", "--debug", "--stage1-image"],
+		["--store-only", "--grace-period", "--stdin"],
 	],
 	["rkt gc --", ["--grace-period", "--mark-only", "--dir"], ["--net", "--insecure-skip-verify"]],
 	["rkt completion ", SHELLS, ["image.aci"]],

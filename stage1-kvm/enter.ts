@@ -1,0 +1,22 @@
+import * as path from "node:path";
+import { fail } from "../lib/errors.ts";
+import { parseEnterArguments } from "../stage1/arguments.ts";
+import type { Stage1Context } from "../stage1/entrypoints.ts";
+import { readRecordedProcess } from "../stage1/pod-record.ts";
+import { ownDirectory } from "../stage1/run/own-files.ts";
+
+/**
+ * The entry point `enter`: becomes the client that has the agent in the guest run a command in an app. Both speak through
+ * the monitor of the pod; the network of the pod has no part in it.
+ */
+export async function enter(argv: string[], context: Stage1Context): Promise<number> {
+	const { pid, app, command } = parseEnterArguments(argv);
+	if (readRecordedProcess(context.podDirectory)?.pid !== pid) {
+		fail("pod-not-running", `process ${pid} is not the monitor of the pod`);
+	}
+	const client = path.join(ownDirectory(), "vm/client");
+	const { createLinuxSyscall } = await import("../lib/syscall/linux.ts");
+	const terminal = { TERM: context.environment.TERM ?? "vt100" };
+	process.chdir(context.podDirectory);
+	return createLinuxSyscall().execve(client, ["enter", `--app=${app}`, "--", ...command], terminal, []);
+}

@@ -1,0 +1,4 @@
+/** How the guest's init configures its network: one directive a line. */
+export const GUEST_NETWORK_FILE = "/rkt/vm/network";
+/** The exit status of the pod, which the guest writes before it powers off. */
+export const GUEST_POD_STATUS = "/rkt/pod-status";

@@ -1,0 +1,118 @@
+/*
+ * agent CHANNEL: the host's arm in the guest. CHANNEL is a terminal device, or virtio:NAME for the port of that name.
+ */
+#define _GNU_SOURCE
+#include "frames.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define PORTS "/sys/class/virtio-ports"
+#define READY_LINK "/rkt/supervisor-status"
+/* On some shared file systems inotify does not see what this kernel itself does. */
+#define READY_POLL_MS 100
+
+static void die(const char *what)
+{
+	dprintf(2, "rkt: agent: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+/* There is no udev that would make links with the names of ports. */
+static int open_port(const char *name)
+{
+	char path[512], text[128];
+	DIR *ports = opendir(PORTS);
+	struct dirent *entry;
+	int fd = -1;
+
+	while (ports && fd < 0 && (entry = readdir(ports))) {
+		snprintf(path, sizeof path, PORTS "/%s/name", entry->d_name);
+		int file = open(path, O_RDONLY | O_CLOEXEC);
+		ssize_t size = file < 0 ? -1 : read(file, text, sizeof text - 1);
+		if (file >= 0)
+			close(file);
+		if (size <= 0)
+			continue;
+		text[size] = '\0';
+		text[strcspn(text, "\n")] = '\0';
+		if (strcmp(text, name))
+			continue;
+		snprintf(path, sizeof path, "/dev/%s", entry->d_name);
+		fd = open(path, O_RDWR | O_CLOEXEC);
+	}
+	if (ports)
+		closedir(ports);
+	return fd;
+}
+
+static int open_channel(const char *name)
+{
+	struct termios modes;
+	int fd = !strncmp(name, "virtio:", 7) ? open_port(name + 7) : open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0)
+		die(name);
+	if (tcgetattr(fd, &modes) == 0) {
+		cfmakeraw(&modes);
+		tcsetattr(fd, TCSANOW, &modes);
+	}
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	return fd;
+}
+
+static bool is_ready(void)
+{
+	char target[8];
+
+	return readlink(READY_LINK, target, sizeof target) == 5 && !memcmp(target, "ready", 5);
+}
+
+/* systemd starts halt.target for this signal, systemd(1). */
+static void shut_down(void)
+{
+	kill(1, SIGRTMIN + 3);
+}
+
+int main(int argc, char **argv)
+{
+	static struct stream channel;
+	struct frame frame;
+	bool told = false;
+
+	if (argc != 2) {
+		dprintf(2, "usage: agent CHANNEL\n");
+		return 1;
+	}
+	stream_init(&channel, open_channel(argv[1]));
+	for (;;) {
+		struct pollfd fd = { .fd = channel.fd, .events = (short)(POLLIN | (channel.out_size > 0 ? POLLOUT : 0)) };
+		int taken;
+
+		if (!told && is_ready())
+			told = stream_send(&channel, 0, FRAME_READY, NULL, 0);
+		if (!stream_flush(&channel))
+			die("write");
+		if (poll(&fd, 1, told ? -1 : READY_POLL_MS) < 0 && errno != EINTR)
+			die("poll");
+		if (!(fd.revents & POLLIN))
+			continue;
+		if (!stream_fill(&channel))
+			die("read");
+		while ((taken = stream_next(&channel, &frame)) > 0)
+			if (frame.type == FRAME_SHUTDOWN)
+				shut_down();
+		if (taken < 0) {
+			errno = EPROTO;
+			die("channel");
+		}
+	}
+}

@@ -1,0 +1,120 @@
+/*
+ * PID 1 of the guest until it becomes systemd: what a kernel of its own has to be told before any program can work. A
+ * failure is said on the console and ends the machine, so that nothing hangs.
+ */
+#define _GNU_SOURCE
+#include "network.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SYSTEMD "/usr/lib/systemd/systemd"
+#define MODULES "/rkt/vm/modules"
+#define NETWORK "/rkt/vm/network"
+/* On the kernel's command line. */
+#define DEBUG_WORD "rkt.debug"
+
+static void give_up(const char *what)
+{
+	if (errno)
+		dprintf(2, "rkt: %s: %s\n", what, strerror(errno));
+	sync();
+	reboot(RB_POWER_OFF);
+	_exit(1);
+}
+
+static void mount_file_systems(void)
+{
+	static const struct {
+		const char *type, *target, *options;
+		unsigned long flags;
+	} all[] = {
+		{ "proc", "/proc", "", MS_NOSUID | MS_NODEV | MS_NOEXEC },
+		{ "sysfs", "/sys", "", MS_NOSUID | MS_NODEV | MS_NOEXEC },
+		{ "devtmpfs", "/dev", "mode=755", MS_NOSUID },
+		{ "devpts", "/dev/pts", "mode=620,gid=5,ptmxmode=666", MS_NOSUID | MS_NOEXEC },
+		{ "tmpfs", "/dev/shm", "mode=1777", MS_NOSUID | MS_NODEV },
+		{ "tmpfs", "/run", "mode=755", MS_NOSUID | MS_NODEV },
+		{ "tmpfs", "/tmp", "mode=1777", MS_NOSUID | MS_NODEV },
+		{ "cgroup2", "/sys/fs/cgroup", "nsdelegate", MS_NOSUID | MS_NODEV | MS_NOEXEC },
+	};
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		if (!strncmp(all[i].target, "/dev/", 5))
+			mkdir(all[i].target, 0755);
+		/* The kernel may have mounted /dev. */
+		if (mount(all[i].type, all[i].target, all[i].type, all[i].flags, all[i].options) < 0 && errno != EBUSY)
+			give_up(all[i].target);
+	}
+}
+
+/* In the order of the list, in which nothing comes before what it needs. */
+static void load_modules(void)
+{
+	FILE *list = fopen(MODULES "/order", "re");
+	char name[256], path[512];
+
+	if (!list)
+		return;
+	while (fgets(name, sizeof name, list)) {
+		name[strcspn(name, "\n")] = '\0';
+		snprintf(path, sizeof path, MODULES "/%s", name);
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST))
+			give_up(path);
+		close(fd);
+	}
+	fclose(list);
+}
+
+/* The kernel opened the console before there were devices, or not at all. */
+static void open_console(void)
+{
+	int fd = open("/dev/console", O_RDWR | O_NOCTTY);
+
+	if (fd < 0)
+		return;
+	for (int i = 0; i < 3; i++)
+		if (i != fd)
+			dup2(fd, i);
+	if (fd > 2)
+		close(fd);
+}
+
+static int is_debugged(void)
+{
+	char text[4096] = "";
+	int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+	ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+
+	if (fd >= 0)
+		close(fd);
+	return size > 0 && strstr(text, DEBUG_WORD) != NULL;
+}
+
+int main(void)
+{
+	static char *const quiet[] = { SYSTEMD, "--log-target=null", "--show-status=0", NULL };
+	static char *const loud[] = { SYSTEMD, NULL };
+	static char *const environment[] = { "PATH=/usr/bin", NULL };
+
+	umask(0022);
+	mount_file_systems();
+	open_console();
+	load_modules();
+	if (configure_network(NETWORK) < 0) {
+		errno = 0;
+		give_up("network");
+	}
+	execve(SYSTEMD, is_debugged() ? loud : quiet, environment);
+	give_up(SYSTEMD);
+	return 1;
+}

@@ -1,0 +1,289 @@
+/*
+ * monitor --status=FILE [--lock-fd=N] [--debug] [--helper=COUNT] -- [HELPER...] HYPERVISOR...
+ *
+ * The process of a pod in a virtual machine. It starts the hypervisor, and before it the helper that serves the files of
+ * the guest, passes signals on as an orderly shut-down, and ends with the status that the guest has left in FILE. The
+ * working directory is the pod's. It holds the lock of the pod; when it dies, the kernel kills both programs.
+ */
+#define _GNU_SOURCE
+#include "frames.h"
+#include "notify.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FAILED 254
+/* Relative to the working directory; stage1-kvm/hypervisors/hypervisor.ts. */
+#define SHARE_SOCKET "virtiofs.sock"
+/* What each program finds as descriptor 3. */
+#define SERVED_FD 3
+/* After the guest was asked to end it has as long as systemd gives a service, then it is ended. */
+#define GRACE_MS (90 * 1000)
+
+struct options {
+	const char *status;
+	int lock_fd;
+	int helper_count;
+	bool debug;
+	char **helper;
+	char **hypervisor;
+};
+
+static void die(const char *what)
+{
+	dprintf(2, "monitor: %s: %s\n", what, strerror(errno));
+	exit(FAILED);
+}
+
+static void usage(void)
+{
+	dprintf(2, "usage: monitor --status=FILE [--lock-fd=N] [--debug] [--helper=COUNT] -- [HELPER...] HYPERVISOR...\n");
+	exit(FAILED);
+}
+
+static struct options read_options(int argc, char **argv)
+{
+	struct options options = { .lock_fd = -1 };
+	int i = 1;
+
+	for (; i < argc && strcmp(argv[i], "--"); i++) {
+		if (!strncmp(argv[i], "--status=", 9))
+			options.status = argv[i] + 9;
+		else if (!strncmp(argv[i], "--lock-fd=", 10))
+			options.lock_fd = atoi(argv[i] + 10);
+		else if (!strncmp(argv[i], "--helper=", 9))
+			options.helper_count = atoi(argv[i] + 9);
+		else if (!strcmp(argv[i], "--debug"))
+			options.debug = true;
+		else
+			usage();
+	}
+	if (!options.status || options.helper_count < 0 || i + 1 + options.helper_count >= argc)
+		usage();
+	options.helper = argv + i + 1;
+	options.hypervisor = options.helper + options.helper_count;
+	return options;
+}
+
+/* Descriptor 3 of the program is `served`; everything else of ours but 0 to 2 is closed. */
+static pid_t start(char **argv, int count, int served, const char *output, const sigset_t *signals)
+{
+	char **words = calloc((size_t)count + 1, sizeof *words);
+	pid_t parent = getpid();
+
+	if (!words)
+		die("memory");
+	memcpy(words, argv, (size_t)count * sizeof *words);
+	pid_t pid = fork();
+	if (pid < 0)
+		die("fork");
+	if (pid > 0) {
+		free(words);
+		return pid;
+	}
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		_exit(FAILED);
+	if (served == SERVED_FD ? fcntl(served, F_SETFD, 0) < 0 : dup2(served, SERVED_FD) < 0)
+		die("dup2");
+	syscall(SYS_close_range, SERVED_FD + 1, ~0u, 0);
+	if (output) {
+		int fd = open(output, O_RDWR | O_CLOEXEC);
+		for (int i = 0; fd >= 0 && i < 3; i++)
+			dup2(fd, i);
+	}
+	sigprocmask(SIG_UNBLOCK, signals, NULL);
+	unsetenv("NOTIFY_SOCKET");
+	execv(words[0], words);
+	die(words[0]);
+	return -1;
+}
+
+static int listen_for_helper(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = SHARE_SOCKET };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	unlink(SHARE_SOCKET);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, 1) < 0)
+		die(SHARE_SOCKET);
+	return fd;
+}
+
+/* Written by the guest: no link is followed, and only a number counts. */
+static int read_status(const char *file)
+{
+	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, .resolve = RESOLVE_NO_SYMLINKS };
+	int fd = (int)syscall(SYS_openat2, AT_FDCWD, file, &how, sizeof how);
+	char text[8] = "", *end;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || read(fd, text, sizeof text - 1) <= 0)
+		return -1;
+	close(fd);
+	long status = strtol(text, &end, 10);
+	return end != text && *end == '\n' && status >= 0 && status <= 255 ? (int)status : -1;
+}
+
+struct machine {
+	pid_t helper;
+	pid_t hypervisor;
+	struct stream channel;
+	bool channel_open;
+	bool agent_ready;
+	/* An end was asked for. */
+	bool ending;
+	/* CLOCK_MONOTONIC, in milliseconds: when an end that was asked for is forced. */
+	int64_t deadline;
+};
+
+static int64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void ask_to_end(struct machine *machine)
+{
+	if (machine->ending)
+		return;
+	machine->ending = true;
+	machine->deadline = now() + GRACE_MS;
+	notify("STOPPING=1");
+	if (machine->channel_open)
+		stream_send(&machine->channel, 0, FRAME_SHUTDOWN, NULL, 0);
+}
+
+static void end_machine(struct machine *machine)
+{
+	if (machine->hypervisor > 0)
+		kill(machine->hypervisor, SIGKILL);
+	if (machine->helper > 0)
+		kill(machine->helper, SIGKILL);
+}
+
+/* Gives true once the hypervisor is gone. Without its helper a guest could only wait for ever. */
+static bool reap(struct machine *machine)
+{
+	pid_t pid;
+	bool gone = false;
+
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+		if (pid == machine->hypervisor) {
+			machine->hypervisor = 0;
+			gone = true;
+		} else if (pid == machine->helper) {
+			machine->helper = 0;
+			end_machine(machine);
+		}
+	}
+	return gone;
+}
+
+static bool take_signals(struct machine *machine, int fd)
+{
+	struct signalfd_siginfo info;
+	bool gone = false;
+
+	while (read(fd, &info, sizeof info) == (ssize_t)sizeof info) {
+		if (info.ssi_signo == SIGCHLD)
+			gone = reap(machine) || gone;
+		else
+			ask_to_end(machine);
+	}
+	return gone;
+}
+
+static void take_frames(struct machine *machine)
+{
+	struct frame frame;
+	bool alive = stream_fill(&machine->channel);
+	int taken;
+
+	while ((taken = stream_next(&machine->channel, &frame)) > 0)
+		if (frame.type == FRAME_READY && !machine->agent_ready) {
+			machine->agent_ready = true;
+			notify("READY=1");
+		}
+	machine->channel_open = alive && taken == 0;
+}
+
+static void watch(struct machine *machine, int signals)
+{
+	for (;;) {
+		struct pollfd fds[] = {
+			{ .fd = signals, .events = POLLIN },
+			{ .fd = machine->channel_open ? machine->channel.fd : -1,
+			  .events = (short)(POLLIN | (machine->channel.out_size > 0 ? POLLOUT : 0)) },
+		};
+		int64_t left = machine->ending ? machine->deadline - now() : -1;
+		if (machine->ending && left <= 0) {
+			end_machine(machine);
+			left = -1;
+		}
+		if (poll(fds, 2, left < 0 ? -1 : (int)left) < 0 && errno != EINTR)
+			die("poll");
+		if (fds[0].revents && take_signals(machine, signals))
+			return;
+		if (fds[1].revents & POLLOUT && !stream_flush(&machine->channel))
+			machine->channel_open = false;
+		if (fds[1].revents & (POLLIN | POLLHUP | POLLERR))
+			take_frames(machine);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = read_options(argc, argv);
+	struct machine machine = { .channel_open = true };
+	int ends[2];
+	sigset_t signals;
+
+	if (options.lock_fd >= 0)
+		fcntl(options.lock_fd, F_SETFD, FD_CLOEXEC);
+	sigemptyset(&signals);
+	/* The last two are how machinectl poweroff and reboot ask. */
+	const int caught[] = { SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGRTMIN + 4, SIGRTMIN + 5 };
+	for (size_t i = 0; i < sizeof caught / sizeof *caught; i++)
+		sigaddset(&signals, caught[i]);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (signal_fd < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		die("socketpair");
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	stream_init(&machine.channel, ends[0]);
+	if (options.helper_count > 0) {
+		int served = listen_for_helper();
+		const char *output = options.debug ? NULL : "/dev/null";
+		machine.helper = start(options.helper, options.helper_count, served, output, &signals);
+		close(served);
+	}
+	int words = argc - (int)(options.hypervisor - argv);
+	machine.hypervisor = start(options.hypervisor, words, ends[1], NULL, &signals);
+	close(ends[1]);
+	watch(&machine, signal_fd);
+	end_machine(&machine);
+	while (wait(NULL) > 0 || errno == EINTR)
+		;
+	int status = read_status(options.status);
+	if (status >= 0)
+		return status;
+	dprintf(2, "monitor: the virtual machine ended before the pod had a status\n");
+	return FAILED;
+}

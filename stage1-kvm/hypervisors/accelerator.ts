@@ -1,0 +1,51 @@
+import * as fs from "node:fs";
+import { fail } from "../../lib/errors.ts";
+
+export interface Accelerator {
+	readonly name: "kvm" | "tcg";
+	/** Why it is not kvm, when nobody has asked for tcg. */
+	readonly reason?: string;
+}
+
+/** Where to look; tests give other files. */
+export interface AcceleratorFiles {
+	readonly cpuinfo: string;
+	readonly device: string;
+}
+
+const FILES: AcceleratorFiles = { cpuinfo: "/proc/cpuinfo", device: "/dev/kvm" };
+const VARIABLE = "RKT_KVM_ACCEL";
+
+/**
+ * Hardware virtualization where the processor has it and the device opens, else emulation. The device alone proves
+ * nothing: kvm-pvm has one too, and no ordinary kernel starts with it. `RKT_KVM_ACCEL` is `auto`, `kvm` or `tcg`.
+ * Errors: `hypervisor-unusable` when kvm is demanded and cannot be had, `environment-invalid`.
+ */
+export function chooseAccelerator(
+	environment: Readonly<Record<string, string>>,
+	files: AcceleratorFiles = FILES,
+): Accelerator {
+	const wanted = environment[VARIABLE] || "auto";
+	if (wanted === "tcg") return { name: "tcg" };
+	if (wanted !== "auto" && wanted !== "kvm") {
+		fail("environment-invalid", `${VARIABLE} is "${wanted}"`, { hint: "use auto, kvm or tcg" });
+	}
+	const reason = obstacle(files);
+	if (reason === undefined) return { name: "kvm" };
+	if (wanted === "auto") return { name: "tcg", reason };
+	return fail("hypervisor-unusable", `KVM cannot be used: ${reason}`, {
+		hint: `set ${VARIABLE}=auto to emulate, or use --stage1-image=kvm-uml`,
+	});
+}
+
+function obstacle(files: AcceleratorFiles): string | undefined {
+	if (!/^flags\s*:.*\b(vmx|svm)\b/m.test(fs.readFileSync(files.cpuinfo, "utf8"))) {
+		return "the processor has neither vmx nor svm";
+	}
+	try {
+		fs.closeSync(fs.openSync(files.device, "r+"));
+		return undefined;
+	} catch (error) {
+		return `${files.device}: ${(error as NodeJS.ErrnoException).code}`;
+	}
+}

@@ -1,0 +1,45 @@
+/** A card of the guest, joined to a tap device in the pod's network namespace. */
+export interface Nic {
+	readonly tap: string;
+	readonly mac: string;
+	readonly mtu: number;
+}
+
+/** The machine that a pod gets. */
+export interface Machine {
+	readonly uuid: string;
+	/** Absolute path on the host of what becomes the root of the guest. */
+	readonly root: string;
+	/** Directory with the kernel and what else came with the stage1 image; no pod can write there. */
+	readonly programs: string;
+	readonly cpus: number;
+	readonly memoryMiB: number;
+	readonly nics: readonly Nic[];
+	readonly debug: boolean;
+	/** The caller's, for variables that configure hypervisors. */
+	readonly environment: Readonly<Record<string, string>>;
+}
+
+/** What the monitor starts; the first word of each is the program. */
+export interface MachineCommand {
+	/**
+	 * Serves the files of the guest: descriptor 3 is a listening socket at {@link SHARE_SOCKET}. Empty when the
+	 * hypervisor does it itself.
+	 */
+	readonly helper: readonly string[];
+	/** Descriptor 3 is its end of the control channel; 0 to 2 are the guest's console and messages. */
+	readonly hypervisor: readonly string[];
+	readonly environment: Readonly<Record<string, string>>;
+}
+
+/** One way to run a guest; `table.ts` lists them. */
+export interface Hypervisor {
+	/**
+	 * Works out how to start a machine; looks for the programs first. Errors: `hypervisor-missing`,
+	 * `hypervisor-unusable`.
+	 */
+	command(machine: Machine): MachineCommand;
+}
+
+/** Relative to the pod directory, which is the working directory of both programs. */
+export const SHARE_SOCKET = "virtiofs.sock";

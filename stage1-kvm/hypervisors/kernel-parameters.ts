@@ -1,0 +1,30 @@
+import { fail } from "../../lib/errors.ts";
+
+/** As in rkt: more parameters for the kernel of the guest. */
+const EXTRA_VARIABLE = "RKT_HYPERVISOR_EXTRA_KERNEL_PARAMS";
+
+/**
+ * What every guest kernel is told, kernel-parameters.txt of the kernel's documentation. `extra` of the caller comes
+ * last, so that it wins. Errors: `kernel-parameters-invalid` for a control character in what the caller says.
+ */
+export function kernelParameters(
+	debug: boolean,
+	environment: Readonly<Record<string, string>>,
+): readonly string[] {
+	const extra = environment[EXTRA_VARIABLE] ?? "";
+	// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not get in
+	if (/[\u0000-\u001f\u007f]/.test(extra)) {
+		fail("kernel-parameters-invalid", `${EXTRA_VARIABLE} holds a control character`, {
+			hint: "separate the parameters by spaces",
+		});
+	}
+	return [
+		"init=/rkt/vm/init",
+		"panic=-1",
+		"cgroup_no_v1=all",
+		// systemd would look for a policy, and say that there is none.
+		"selinux=0",
+		...(debug ? ["rkt.debug"] : ["quiet", "loglevel=0"]),
+		...extra.split(" ").filter((word) => word !== ""),
+	];
+}

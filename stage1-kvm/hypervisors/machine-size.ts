@@ -1,0 +1,27 @@
+import * as os from "node:os";
+import type { AppLimits } from "../../appc/schema/app-isolators.ts";
+
+/** What the kernel, systemd and journald of the guest need beside the apps. */
+const OVERHEAD_MIB = 96;
+const LEAST_MIB = 256;
+/** For each app without a limit: a guest cannot grow when it needs more. */
+const UNLIMITED_MIB = 512;
+const MIB = 1024n * 1024n;
+
+type Limits = Pick<AppLimits, "memoryLimit" | "cpuLimit">;
+
+/**
+ * Processors and memory of a machine, from the limits of its apps: the sum, memory with what the guest itself needs.
+ * Without a limit a pod gets all processors of the host, as in rkt.
+ */
+export function machineSize(apps: readonly Limits[]): { cpus: number; memoryMiB: number } {
+	const memory = apps.map(({ memoryLimit }) =>
+		memoryLimit === undefined ? UNLIMITED_MIB : Number((memoryLimit + MIB - 1n) / MIB),
+	);
+	const sum = memory.reduce((total, one) => total + one, OVERHEAD_MIB);
+	const all = os.availableParallelism();
+	const limited = apps.every(({ cpuLimit }) => cpuLimit !== undefined);
+	const thousandths = apps.reduce((total, { cpuLimit }) => total + (cpuLimit ?? 0n), 0n);
+	const cpus = limited ? Math.min(all, Math.max(1, Number((thousandths + 999n) / 1000n))) : all;
+	return { cpus, memoryMiB: Math.max(LEAST_MIB, sum) };
+}

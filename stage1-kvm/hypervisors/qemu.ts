@@ -1,0 +1,83 @@
+import * as path from "node:path";
+import { createLog } from "../../lib/log.ts";
+import { chooseAccelerator } from "./accelerator.ts";
+import { findProgram } from "./find-program.ts";
+import { type Hypervisor, type Machine, SHARE_SOCKET } from "./hypervisor.ts";
+import { kernelParameters } from "./kernel-parameters.ts";
+
+const HINT = "on Debian: apt-get install qemu-system-x86";
+
+/** QEMU, with the hardware's virtualization or by emulation. */
+export const qemu: Hypervisor = {
+	command: (machine) => {
+		const program = findProgram("QEMU", ["/usr/bin/qemu-system-x86_64"], HINT);
+		const helper = findProgram("virtiofsd", ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"], HINT);
+		const accelerator = chooseAccelerator(machine.environment);
+		if (accelerator.reason !== undefined) {
+			createLog("run", false).info(`no hardware virtualization (${accelerator.reason}): the pod is emulated`);
+		}
+		return {
+			helper: [helper, ...shareArguments(machine)],
+			hypervisor: [program, ...qemuArguments(machine, accelerator.name)],
+			environment: {},
+		};
+	},
+};
+
+/** virtiofsd(1) of QEMU 7.2: it leaves the host's file system and keeps a few capabilities. */
+function shareArguments(machine: Machine): string[] {
+	return [
+		"--fd=3",
+		"-o",
+		`source=${escaped(machine.root)}`,
+		"-o",
+		"sandbox=namespace,cache=auto,xattr,flock,posix_lock,announce_submounts,log_level=err",
+	];
+}
+
+/** qemu(1). Nothing of it comes from an image: names and paths are the host's own. */
+export function qemuArguments(machine: Machine, accelerator: "kvm" | "tcg"): string[] {
+	const cpu = accelerator === "kvm" ? "host" : "max";
+	return [
+		...["-accel", accelerator, "-cpu", cpu, "-smp", String(machine.cpus)],
+		...["-machine", "q35,usb=off,hpet=off,smbus=off,memory-backend=memory"],
+		...["-object", `memory-backend-memfd,id=memory,size=${machine.memoryMiB}M,share=on`],
+		...["-m", String(machine.memoryMiB), "-uuid", machine.uuid, "-name", `rkt-${machine.uuid}`],
+		...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-monitor", "none"],
+		...["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
+		...["-chardev", `socket,id=root,path=${SHARE_SOCKET}`],
+		...["-device", "vhost-user-fs-pci,chardev=root,tag=root"],
+		...["-device", "virtio-serial-pci"],
+		...["-chardev", "stdio,id=console,signal=off", "-device", "virtconsole,chardev=console"],
+		...["-chardev", "socket,id=control,fd=3"],
+		...["-device", "virtserialport,chardev=control,name=rkt.control"],
+		...["-object", "rng-random,id=random,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=random"],
+		...machine.nics.flatMap(({ tap, mac, mtu }, index) => [
+			"-netdev",
+			`tap,id=net${index},ifname=${tap},script=no,downscript=no`,
+			"-device",
+			`virtio-net-pci,netdev=net${index},mac=${mac},host_mtu=${mtu},romfile=`,
+		]),
+		...["-kernel", path.join(machine.programs, "vmlinux")],
+		...["-append", parameters(machine, accelerator).join(" ")],
+	];
+}
+
+function parameters(machine: Machine, accelerator: "kvm" | "tcg"): string[] {
+	return [
+		"console=hvc0",
+		"root=root",
+		"rootfstype=virtiofs",
+		"rw",
+		"noreplace-smp",
+		"no_timer_check",
+		// Mitigations guard against what emulation does not do.
+		...(accelerator === "tcg" ? ["mitigations=off"] : ["tsc=reliable"]),
+		...kernelParameters(machine.debug, machine.environment),
+	];
+}
+
+/** A comma separates QEMU's options, two stand for one. */
+function escaped(value: string): string {
+	return value.replaceAll(",", ",,");
+}

@@ -1,0 +1,54 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { fail } from "../../lib/errors.ts";
+import { findProgram } from "./find-program.ts";
+import type { Hypervisor, Machine } from "./hypervisor.ts";
+import { kernelParameters } from "./kernel-parameters.ts";
+
+/** User-Mode Linux: the guest's kernel is an ordinary program, which needs no hardware. */
+export const uml: Hypervisor = {
+	command: (machine) => {
+		const own = path.join(machine.programs, "linux");
+		const program = findProgram(
+			"User-Mode Linux",
+			[own, "/usr/bin/linux.uml"],
+			"on Debian: apt-get install user-mode-linux",
+		);
+		return {
+			helper: [],
+			hypervisor: [program, ...umlArguments(machine)],
+			environment: { TMPDIR: "/dev/shm" },
+		};
+	},
+};
+
+/** linux/Documentation/virt/uml; it parses its words itself, at white space and commas. */
+export function umlArguments(machine: Machine): string[] {
+	if (/[\s,]/.test(machine.root)) {
+		fail("hypervisor-unusable", `User-Mode Linux cannot use ${machine.root}`, {
+			hint: "choose a data directory without spaces and commas with --dir",
+		});
+	}
+	return [
+		`mem=${machine.memoryMiB}M`,
+		"con0=fd:0,fd:1",
+		"con=null",
+		"ssl0=fd:3,fd:3",
+		"ssl=null",
+		"root=/dev/root",
+		"rootfstype=hostfs",
+		`rootflags=${machine.root}`,
+		"rw",
+		"umid=vm",
+		`uml_dir=${umlDirectory()}`,
+		...machine.nics.map(
+			({ tap, mac, mtu }, index) => `vec${index}:transport=tap,ifname=${tap},mac=${mac},mtu=${mtu},depth=64`,
+		),
+		...kernelParameters(machine.debug, machine.environment),
+	];
+}
+
+/** In the pod directory, so that no two pods meet. */
+function umlDirectory(): string {
+	return fs.realpathSync(".");
+}

@@ -1,0 +1,68 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import type { BuildPlaces, ImageRecipe } from "../../stage1/image/build-image.ts";
+import { compileStatic } from "../../stage1/rootfs/root-file-system.ts";
+import { renderUnit } from "../../stage1/units/unit-text.ts";
+
+/** Names with an underscore cannot be those of an app. */
+const AGENT_SERVICE = "rkt_agent.service";
+const UNITS = "usr/lib/systemd/system";
+
+/** The programs of the control channel and of the guest, by their place in rkt/vm: sources below stage1-kvm. */
+const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
+	monitor: ["host/monitor.c", "host/notify.c", "protocol/frames.c"],
+	agent: ["guest/agent.c", "protocol/frames.c"],
+	init: ["guest/init.c", "guest/network.c"],
+};
+
+/** A hypervisor's image: how the agent finds its end of the channel, and whether a kernel for QEMU goes in. */
+interface Flavor {
+	readonly flavor: string;
+	readonly channel: string;
+	readonly kernel: boolean;
+}
+
+const FLAVORS: readonly Flavor[] = [
+	{ flavor: "kvm", channel: "virtio:rkt.control", kernel: true },
+	{ flavor: "kvm-uml", channel: "/dev/ttyS0", kernel: false },
+];
+
+/** The images of the kvm stage1, one for each hypervisor: the root that all pods boot, and what a kernel of its own needs. */
+export const recipes: readonly ImageRecipe[] = FLAVORS.map((one) => ({
+	flavor: one.flavor,
+	bundle: "stage1-kvm.cjs",
+	addPrograms: (root, places) => {
+		const directory = path.join(root, "rkt/vm");
+		fs.mkdirSync(directory);
+		compilePrograms(directory, places);
+		addAgentService(root, one.channel);
+		if (one.kernel) fs.cpSync(path.join(places.outDir, "guest-kernel"), directory, { recursive: true });
+	},
+}));
+
+function compilePrograms(directory: string, { sources }: BuildPlaces): void {
+	const protocol = path.join(sources, "stage1-kvm/protocol");
+	for (const [name, files] of Object.entries(PROGRAMS)) {
+		const paths = files.map((file) => path.join(sources, "stage1-kvm", file));
+		compileStatic(paths, path.join(directory, name), [`-I${protocol}`]);
+	}
+}
+
+function addAgentService(root: string, channel: string): void {
+	const text = renderUnit([
+		["Unit", [["DefaultDependencies", "no"]]],
+		[
+			"Service",
+			[
+				["ExecStart", `/rkt/vm/agent ${channel}`],
+				["StandardInput", "null"],
+				["StandardOutput", "null"],
+				["StandardError", "journal"],
+				["Restart", "always"],
+				["RestartSec", "0"],
+			],
+		],
+	]);
+	fs.writeFileSync(path.join(root, UNITS, AGENT_SERVICE), text);
+	fs.symlinkSync(`../${AGENT_SERVICE}`, path.join(root, UNITS, "default.target.wants", AGENT_SERVICE));
+}

@@ -1,0 +1,88 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { replaceFile } from "../lib/files.ts";
+import { joinPodCgroups } from "../stage1/cgroups/pod-cgroup.ts";
+import type { Stage1Context } from "../stage1/entrypoints.ts";
+import { choosePlacement } from "../stage1/machined.ts";
+import * as podPaths from "../stage1/pod-paths.ts";
+import { keepLock } from "../stage1/run/keep-lock.ts";
+import { ownDirectory } from "../stage1/run/own-files.ts";
+import { type PreparedPod, preparePod } from "../stage1/run/prepare-pod.ts";
+import { releasePod } from "../stage1/run/release-pod.ts";
+import { localConfig, makeRunContext, type RunContext } from "../stage1/run/run-context.ts";
+import { GUEST_NETWORK_FILE, GUEST_POD_STATUS } from "./guest-paths.ts";
+import type { Hypervisor } from "./hypervisors/hypervisor.ts";
+import { machineSize } from "./hypervisors/machine-size.ts";
+import { findHypervisor } from "./hypervisors/table.ts";
+import { setUpGuestNetwork } from "./network/guest-network.ts";
+import { refuseSharedKernel } from "./refuse-shared-kernel.ts";
+
+/** Of the caller's environment, what the monitor itself needs; programs get only what their hypervisor asks for. */
+const PASSED = ["NOTIFY_SOCKET", "PATH", "TERM"];
+
+/**
+ * The entry point `run`: makes a prepared pod ready and becomes the monitor of its virtual machine. Comes back only by
+ * throwing; what it had made outside of the pod directory is removed then.
+ */
+export async function run(argv: string[], stage1: Stage1Context): Promise<number> {
+	const flavor = fs.readlinkSync(path.join(path.dirname(ownDirectory()), "flavor"));
+	const context = await makeRunContext(argv, stage1, { flavor, ownKernel: true });
+	const { options, pod } = context;
+	refuseSharedKernel(context);
+	process.umask(0o022);
+	const hypervisor = findHypervisor(flavor);
+	const placement = choosePlacement({ uuid: options.uuid, owner: 0 });
+	const cgroups =
+		placement.ownCgroups === "none"
+			? undefined
+			: joinPodCgroups({ pod: pod.directory, uuid: options.uuid, owner: 0, which: placement.ownCgroups });
+	try {
+		const lockFd = keepLock(context);
+		const prepared = preparePod(context);
+		await cgroups?.joined;
+		return become(context, hypervisor, { prepared, lockFd });
+	} catch (error) {
+		await cgroups?.joined.catch(() => undefined);
+		for (const step of context.wayBack) step();
+		const { podDirectory } = stage1;
+		releasePod({ ...context, podDirectory, uuid: options.uuid, localConfig: localConfig(options) });
+		throw error;
+	}
+}
+
+function become(
+	context: RunContext,
+	hypervisor: Hypervisor,
+	{ prepared, lockFd }: { prepared: PreparedPod; lockFd: number | undefined },
+): never {
+	const { pod, options, environment, syscall, log } = context;
+	const guest = setUpGuestNetwork(prepared.hostname);
+	fs.writeFileSync(podPaths.inStage1(pod.directory, GUEST_NETWORK_FILE), guest.text);
+	const command = hypervisor.command({
+		uuid: options.uuid,
+		root: podPaths.stage1Rootfs(pod.directory),
+		programs: path.join(ownDirectory(), "vm"),
+		...machineSize(prepared.apps.map(({ unit }) => unit.limits)),
+		nics: guest.nics,
+		debug: options.debug === true,
+		environment,
+	});
+	const monitor = [
+		"monitor",
+		`--status=${podPaths.inStage1(pod.directory, GUEST_POD_STATUS)}`,
+		...(lockFd === undefined ? [] : [`--lock-fd=${lockFd}`]),
+		...(options.debug ? ["--debug"] : []),
+		`--helper=${command.helper.length}`,
+		"--",
+		...command.helper,
+		...command.hypervisor,
+	];
+	log.debug(`exec ${monitor.join(" ")}`);
+	replaceFile(podPaths.pidPath(pod.directory), `${process.pid}\n`, 0o644);
+	const kept = lockFd === undefined ? [] : [lockFd];
+	const program = path.join(ownDirectory(), "vm/monitor");
+	const passed = PASSED.flatMap((name) =>
+		environment[name] === undefined ? [] : [[name, environment[name]]],
+	);
+	return syscall.execve(program, monitor, { ...Object.fromEntries(passed), ...command.environment }, kept);
+}
