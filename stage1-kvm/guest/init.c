@@ -7,10 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -89,6 +91,21 @@ static void open_console(void)
 		close(fd);
 }
 
+/* When nobody has the console open it forgets its modes, among them that lines end in a newline alone. */
+static void keep_console(void)
+{
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return;
+	prctl(PR_SET_NAME, "console-keeper");
+	for (int signal = 1; signal < NSIG; signal++)
+		if (signal != SIGKILL && signal != SIGSTOP && signal != SIGTERM)
+			sigaction(signal, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
+	for (;;)
+		pause();
+}
+
 static int is_debugged(void)
 {
 	char text[4096] = "";
@@ -109,6 +126,7 @@ int main(void)
 	umask(0022);
 	mount_file_systems();
 	open_console();
+	keep_console();
 	load_modules();
 	if (configure_network(NETWORK) < 0) {
 		errno = 0;

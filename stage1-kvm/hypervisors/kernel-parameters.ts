@@ -23,7 +23,7 @@ export function kernelParameters(
 		"panic=-1",
 		"cgroup_no_v1=all",
 		// systemd would look for a policy, and say that there is none.
-		"selinux=0",
+		"lsm=capability",
 		...(debug ? ["rkt.debug"] : ["quiet", "loglevel=0"]),
 		...extra.split(" ").filter((word) => word !== ""),
 	];

@@ -177,6 +177,7 @@ function makeUnit(
 		hasPreStart: spec.preStart.length > 0,
 		hasPostStop: spec.postStop.length > 0,
 		limits: supportedLimits(context, podApp, limits),
+		ownConsole: context.ownKernel,
 		devices: context.options.disablePaths ? undefined : devices,
 		sockets: spec.socketNames.length > 0 ? [socketUnitName(podApp.name)] : [],
 	};

@@ -19,6 +19,8 @@ export interface AppUnit {
 	readonly limits: Pick<AppLimits, "memoryLimit" | "cpuLimit" | "cpuShares" | "pidsLimit" | "oomScoreAdjust">;
 	/** Device files of the host that the app has as volumes; undefined: every device (--insecure-options=paths). */
 	readonly devices: readonly AppDevice[] | undefined;
+	/** The console is a device of the pod's own kernel, which has to allow it. */
+	readonly ownConsole: boolean;
 	/** Sockets that are passed on: units by name. */
 	readonly sockets: readonly string[];
 }
@@ -111,10 +113,11 @@ function limitSettings({ limits }: AppUnit): UnitSetting[] {
 	return settings;
 }
 
-function deviceSettings({ devices }: AppUnit): UnitSetting[] {
+function deviceSettings({ devices, ownConsole }: AppUnit): UnitSetting[] {
 	if (devices === undefined) return [];
 	return [
 		["DevicePolicy", "closed"],
+		...(ownConsole ? ([["DeviceAllow", "/dev/console rw"]] as UnitSetting[]) : []),
 		...devices.map((device): UnitSetting => {
 			const node = `/dev/${device.kind}/${device.major}:${device.minor}`;
 			return ["DeviceAllow", `${node} ${device.readOnly ? "r" : "rw"}`];
