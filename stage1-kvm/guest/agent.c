@@ -1,7 +1,9 @@
 /*
- * agent CHANNEL: the host's arm in the guest. CHANNEL is a terminal device, or virtio:NAME for the port of that name.
+ * agent CHANNEL: the host's arm in the guest. It says when all apps were started, begins the way down when it is told
+ * to, and runs commands in apps. CHANNEL is a terminal device, or virtio:NAME for the port of that name.
  */
 #define _GNU_SOURCE
+#include "commands.h"
 #include "frames.h"
 
 #include <dirent.h>
@@ -12,12 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>
 
 #define PORTS "/sys/class/virtio-ports"
 #define READY_LINK "/rkt/supervisor-status"
-/* On some shared file systems inotify does not see what this kernel itself does. */
+/* inotify(7) sees nothing on some shared file systems. */
 #define READY_POLL_MS 100
 
 static void die(const char *what)
@@ -76,43 +79,66 @@ static bool is_ready(void)
 	return readlink(READY_LINK, target, sizeof target) == 5 && !memcmp(target, "ready", 5);
 }
 
-/* systemd starts halt.target for this signal, systemd(1). */
-static void shut_down(void)
+static int watch_children(void)
 {
-	kill(1, SIGRTMIN + 3);
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void take_frames(struct stream *channel)
+{
+	struct frame frame;
+	int taken;
+
+	if (!stream_fill(channel))
+		die("read");
+	while ((taken = stream_next(channel, &frame)) > 0) {
+		if (frame.type == FRAME_SHUTDOWN)
+			/* systemd starts halt.target for this signal, systemd(1). */
+			kill(1, SIGRTMIN + 3);
+		else
+			commands_take(&frame, channel);
+	}
+	if (taken < 0) {
+		errno = EPROTO;
+		die("channel");
+	}
 }
 
 int main(int argc, char **argv)
 {
 	static struct stream channel;
-	struct frame frame;
+	struct signalfd_siginfo info;
 	bool told = false;
 
 	if (argc != 2) {
 		dprintf(2, "usage: agent CHANNEL\n");
 		return 1;
 	}
+	signal(SIGPIPE, SIG_IGN);
+	int children = watch_children();
 	stream_init(&channel, open_channel(argv[1]));
 	for (;;) {
-		struct pollfd fd = { .fd = channel.fd, .events = (short)(POLLIN | (channel.out_size > 0 ? POLLOUT : 0)) };
-		int taken;
+		struct pollfd fds[2 + COMMAND_POLLS] = {
+			{ .fd = channel.fd, .events = (short)(POLLIN | (channel.out_size > 0 ? POLLOUT : 0)) },
+			{ .fd = children, .events = POLLIN },
+		};
+		size_t count = commands_poll(fds + 2);
 
 		if (!told && is_ready())
 			told = stream_send(&channel, 0, FRAME_READY, NULL, 0);
 		if (!stream_flush(&channel))
 			die("write");
-		if (poll(&fd, 1, told ? -1 : READY_POLL_MS) < 0 && errno != EINTR)
+		if (poll(fds, 2 + count, told ? -1 : READY_POLL_MS) < 0 && errno != EINTR)
 			die("poll");
-		if (!(fd.revents & POLLIN))
-			continue;
-		if (!stream_fill(&channel))
-			die("read");
-		while ((taken = stream_next(&channel, &frame)) > 0)
-			if (frame.type == FRAME_SHUTDOWN)
-				shut_down();
-		if (taken < 0) {
-			errno = EPROTO;
-			die("channel");
-		}
+		if (fds[0].revents & POLLIN)
+			take_frames(&channel);
+		while (read(children, &info, sizeof info) == (ssize_t)sizeof info)
+			;
+		commands_serve(&channel);
 	}
 }

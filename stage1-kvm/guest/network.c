@@ -179,7 +179,10 @@ static int add_address(int netlink, char **words)
 	request.address.ifa_prefixlen = (unsigned char)prefix.length;
 	request.address.ifa_index = if_nametoindex(words[0]);
 	/* The plugins have seen to it that nobody else has the address. */
-	request.address.ifa_flags = prefix.family == AF_INET6 ? IFA_F_NODAD : 0;
+	unsigned int flags = prefix.family == AF_INET6 ? IFA_F_NODAD : 0;
+	/* The routes of the file are all there are: a plugin may have removed the one to the address's own network. */
+	flags |= IFA_F_NOPREFIXROUTE;
+	add_attribute(&request, IFA_FLAGS, &flags, sizeof flags);
 	add_attribute(&request, IFA_LOCAL, prefix.bytes, prefix.size);
 	add_attribute(&request, IFA_ADDRESS, prefix.bytes, prefix.size);
 	if (prefix.family == AF_INET && prefix.length < 31) {
@@ -219,6 +222,19 @@ static int add_route(int netlink, char **words)
 	return ask_kernel(netlink, &request) < 0 ? complain("cannot add the route to", words[0]) : 0;
 }
 
+/* Kernels are built without IPv6, or have it in a module that is not here; a pod that also has IPv4 works without. */
+static int lacks_family(const char *text)
+{
+	static int said;
+
+	if (!strchr(text, ':') || access("/proc/net/if_inet6", F_OK) == 0)
+		return 0;
+	if (!said)
+		dprintf(2, "rkt: network: the guest's kernel has no IPv6, leaving out what the pod has of it\n");
+	said = 1;
+	return 1;
+}
+
 static int set_hostname(char **words)
 {
 	return sethostname(words[0], strlen(words[0])) < 0 ? complain("cannot set the name", words[0]) : 0;
@@ -238,9 +254,9 @@ static int carry_out(char *line, int control, int netlink)
 	if (count == 4 && !strcmp(words[0], "link"))
 		return set_link(control, words + 1);
 	if (count == 3 && !strcmp(words[0], "address"))
-		return add_address(netlink, words + 1);
+		return lacks_family(words[2]) ? 0 : add_address(netlink, words + 1);
 	if (count == 4 && !strcmp(words[0], "route"))
-		return add_route(netlink, words + 1);
+		return lacks_family(words[1]) ? 0 : add_route(netlink, words + 1);
 	return malformed("not understood:", words[0]);
 }
 

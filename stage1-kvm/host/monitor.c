@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include "frames.h"
 #include "notify.h"
+#include "sessions.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -145,6 +146,7 @@ struct machine {
 	struct stream channel;
 	bool channel_open;
 	bool agent_ready;
+	struct sessions sessions;
 	/* An end was asked for. */
 	bool ending;
 	/* CLOCK_MONOTONIC, in milliseconds: when an end that was asked for is forced. */
@@ -216,28 +218,32 @@ static void take_frames(struct machine *machine)
 	bool alive = stream_fill(&machine->channel);
 	int taken;
 
-	while ((taken = stream_next(&machine->channel, &frame)) > 0)
+	while ((taken = stream_next(&machine->channel, &frame)) > 0) {
 		if (frame.type == FRAME_READY && !machine->agent_ready) {
 			machine->agent_ready = true;
 			notify("READY=1");
+		} else if (frame.type != FRAME_READY) {
+			sessions_take(&machine->sessions, &frame);
 		}
+	}
 	machine->channel_open = alive && taken == 0;
 }
 
 static void watch(struct machine *machine, int signals)
 {
 	for (;;) {
-		struct pollfd fds[] = {
+		struct pollfd fds[2 + SESSIONS + 1] = {
 			{ .fd = signals, .events = POLLIN },
 			{ .fd = machine->channel_open ? machine->channel.fd : -1,
 			  .events = (short)(POLLIN | (machine->channel.out_size > 0 ? POLLOUT : 0)) },
 		};
+		size_t clients = sessions_poll(&machine->sessions, fds + 2);
 		int64_t left = machine->ending ? machine->deadline - now() : -1;
 		if (machine->ending && left <= 0) {
 			end_machine(machine);
 			left = -1;
 		}
-		if (poll(fds, 2, left < 0 ? -1 : (int)left) < 0 && errno != EINTR)
+		if (poll(fds, 2 + clients, left < 0 ? -1 : (int)left) < 0 && errno != EINTR)
 			die("poll");
 		if (fds[0].revents && take_signals(machine, signals))
 			return;
@@ -245,13 +251,14 @@ static void watch(struct machine *machine, int signals)
 			machine->channel_open = false;
 		if (fds[1].revents & (POLLIN | POLLHUP | POLLERR))
 			take_frames(machine);
+		sessions_serve(&machine->sessions, fds + 2, clients, &machine->channel);
 	}
 }
 
 int main(int argc, char **argv)
 {
 	struct options options = read_options(argc, argv);
-	struct machine machine = { .channel_open = true };
+	static struct machine machine = { .channel_open = true };
 	int ends[2];
 	sigset_t signals;
 
@@ -268,6 +275,7 @@ int main(int argc, char **argv)
 		die("socketpair");
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	stream_init(&machine.channel, ends[0]);
+	sessions_init(&machine.sessions);
 	if (options.helper_count > 0) {
 		int served = listen_for_helper();
 		const char *output = options.debug ? NULL : "/dev/null";
@@ -278,6 +286,7 @@ int main(int argc, char **argv)
 	machine.hypervisor = start(options.hypervisor, words, ends[1], NULL, &signals);
 	close(ends[1]);
 	watch(&machine, signal_fd);
+	sessions_end(&machine.sessions);
 	end_machine(&machine);
 	while (wait(NULL) > 0 || errno == EINTR)
 		;

@@ -22,6 +22,8 @@ export function kernelParameters(
 		"init=/rkt/vm/init",
 		"panic=-1",
 		"cgroup_no_v1=all",
+		// journald shows the time of a line on the console when the kernel does.
+		"printk.time=1",
 		// systemd would look for a policy, and say that there is none.
 		"lsm=capability",
 		...(debug ? ["rkt.debug"] : ["quiet", "loglevel=0"]),

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { fail } from "../../lib/errors.ts";
+import { parseJson } from "../../lib/json.ts";
 import { runCommand } from "../../lib/process.ts";
 
 /** One interface of the pod's network namespace as the plugins left it. */
@@ -19,65 +20,87 @@ export interface GuestRoute {
 	readonly gateway: string | undefined;
 }
 
-const Links = z.array(
+/** Words of the file for the guest, which are parted by spaces. */
+const word = z.string().check(z.regex(/^[\x21-\x7e]+$/));
+
+/** `ip -json address show` */
+const LINKS = z.array(
 	z.object({
-		ifname: z.string(),
+		ifname: word,
 		link_type: z.string(),
-		address: z.optional(z.string()),
-		mtu: z.number(),
+		address: z.optional(word),
+		mtu: z.int(),
 		addr_info: z.array(
 			z.object({
 				family: z.string(),
-				local: z.optional(z.string()),
-				prefixlen: z.number(),
+				local: z.optional(word),
+				prefixlen: z.int(),
 				scope: z.string(),
+				dynamic: z.optional(z.boolean()),
 			}),
 		),
 	}),
 );
-const Routes = z.array(
+/** `ip -json route show`; what is left out there is ordinary. */
+const ROUTES = z.array(
 	z.object({
-		dst: z.string(),
-		gateway: z.optional(z.string()),
+		dst: word,
+		gateway: z.optional(word),
 		dev: z.optional(z.string()),
 		protocol: z.optional(z.string()),
 		type: z.optional(z.string()),
 	}),
 );
+type Address = z.infer<typeof LINKS>[number]["addr_info"][number];
+type Route = z.infer<typeof ROUTES>[number];
 
 /**
  * Reads what is really there, in the namespace of this process: any plugin gives the guest exactly what it gave the
- * namespace. Errors: `guest-network-failed`.
+ * namespace. Errors: `guest-network-failed`, `json-invalid`.
  */
 export function readGuestLinks(): GuestLink[] {
-	const links = Links.parse(JSON.parse(ip(["-json", "address", "show"])));
-	const routes = [
-		...Routes.parse(JSON.parse(ip(["-4", "-json", "route", "show"]))),
-		...Routes.parse(JSON.parse(ip(["-6", "-json", "route", "show"]))),
-	];
+	const links = ask(LINKS, ["-json", "address", "show"]);
+	const routes = [...readRoutes("-4"), ...readRoutes("-6")];
 	return links
 		.filter((link) => link.link_type === "ether")
 		.map((link) => ({
 			name: link.ifname,
 			mac: link.address ?? "",
 			mtu: link.mtu,
-			addresses: link.addr_info
-				.filter(({ local, scope }) => local !== undefined && scope !== "link")
-				.map(({ local, prefixlen }) => `${local}/${prefixlen}`),
-			routes: routes.filter((route) => route.dev === link.ifname && isOurs(route)).map(toRoute),
+			addresses: link.addr_info.filter(isGiven).map(({ local, prefixlen }) => `${local}/${prefixlen}`),
+			routes: routes.filter(({ dev }) => dev === link.ifname).map(({ route }) => route),
 		}));
 }
 
-/** The kernel makes its own again from the addresses. */
-function isOurs({ protocol, type }: { protocol?: string | undefined; type?: string | undefined }): boolean {
-	return protocol !== "kernel" && (type ?? "unicast") === "unicast";
+/** The guest makes its own address of the link, and learns those that a router advertises. */
+function isGiven({ family, local, scope, dynamic }: Address): boolean {
+	return local !== undefined && scope !== "link" && !(family === "inet6" && dynamic === true);
 }
 
-function toRoute({ dst, gateway }: { dst: string; gateway?: string | undefined }): GuestRoute {
-	const six = dst.includes(":") || gateway?.includes(":") === true;
-	const everything = six ? "::/0" : "0.0.0.0/0";
-	const whole = dst.includes("/") ? dst : `${dst}/${six ? 128 : 32}`;
-	return { destination: dst === "default" ? everything : whole, gateway };
+/**
+ * Those that came with an address too: a plugin may have removed them, as ptp does, so the guest makes none by itself.
+ */
+function isRouteOfGuest({ dst, protocol, type = "unicast" }: Route): boolean {
+	return type === "unicast" && protocol !== "ra" && !dst.startsWith("fe80:");
+}
+
+function readRoutes(family: "-4" | "-6"): { dev: string | undefined; route: GuestRoute }[] {
+	const [everything, bits] = family === "-6" ? ["::/0", 128] : ["0.0.0.0/0", 32];
+	return ask(ROUTES, [family, "-json", "route", "show"])
+		.filter(isRouteOfGuest)
+		.map(({ dst, gateway, dev }) => {
+			const whole = dst.includes("/") ? dst : `${dst}/${bits}`;
+			return { dev, route: { destination: dst === "default" ? everything : whole, gateway } };
+		});
+}
+
+function ask<Schema extends z.ZodMiniType>(schema: Schema, args: readonly string[]): z.infer<Schema> {
+	const result = schema.safeParse(parseJson(ip(args), `ip ${args.join(" ")}`));
+	if (result.success) return result.data;
+	const issue = result.error.issues[0];
+	return fail("guest-network-failed", `ip ${args.join(" ")}: ${issue?.path.join(".")}: ${issue?.message}`, {
+		hint: "this version of iproute2 prints something else than the known ones",
+	});
 }
 
 /** ip(8) of iproute2. */

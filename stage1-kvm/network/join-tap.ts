@@ -1,3 +1,4 @@
+import * as fs from "node:fs";
 import { fail } from "../../lib/errors.ts";
 import { runCommand } from "../../lib/process.ts";
 import type { Nic } from "../hypervisors/hypervisor.ts";
@@ -5,22 +6,30 @@ import { type GuestLink, ip } from "./guest-links.ts";
 
 /**
  * Joins an interface of the pod's namespace to a card of the guest: a tap device, and every frame that arrives at one of
- * them leaves at the other. The guest's card has the address of the interface, so that nobody outside sees a difference;
- * the host's kernel gives up the interface's own addresses and takes no part. All of it vanishes with the namespace.
+ * them leaves at the other. The guest's card has the address of the interface, so that nobody outside sees a difference.
+ * The host's kernel sees none of these frames, so it answers nothing although the interface keeps its addresses: ipvlan
+ * delivers by them, and a plugin's DEL looks for them. Nothing is left to undo: all of it vanishes with the namespace.
  * Errors: `guest-network-failed`.
  */
 export function joinTap(link: GuestLink, index: number): Nic {
 	const tap = `tap${index}`;
 	ip(["tuntap", "add", "dev", tap, "mode", "tap"]);
+	silence(tap);
 	ip(["link", "set", "dev", tap, "mtu", String(link.mtu), "up"]);
-	ip(["address", "flush", "dev", link.name]);
-	ip(["link", "set", "dev", link.name, "promisc", "on"]);
+	// Which groups the guest joins is not known here.
+	ip(["link", "set", "dev", link.name, "allmulticast", "on"]);
 	redirect(link.name, tap);
 	redirect(tap, link.name);
 	return { tap, mac: link.mac, mtu: link.mtu };
 }
 
-/** tc-mirred(8) */
+/** The host's kernel would show itself to the guest with an IPv6 address of the device. */
+function silence(tap: string): void {
+	const file = `/proc/sys/net/ipv6/conf/${tap}/disable_ipv6`;
+	if (fs.existsSync(file)) fs.writeFileSync(file, "1");
+}
+
+/** tc-mirred(8); of the classifiers that match everything u32 is the one that small kernels have too. */
 function redirect(from: string, to: string): void {
 	tc(["qdisc", "add", "dev", from, "ingress"]);
 	const everything = ["protocol", "all", "prio", "1", "u32", "match", "u32", "0", "0"];

@@ -1,0 +1,313 @@
+#define _GNU_SOURCE
+#include "commands.h"
+#include "find-app.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define HELPER "/rkt/enter-helper"
+#define FILTERS "/rkt/seccomp"
+/* What each side may send on a session before the other has said that it wants more. */
+#define CREDIT 65536u
+#define CHUNK 8192u
+#define WORDS 4096u
+
+struct command {
+	/* 0 for none. */
+	uint16_t session;
+	pid_t pid;
+	int wait_status;
+	/* With a terminal all three are its master. */
+	bool terminal;
+	int in, out, err;
+	uint32_t credit;
+	/* What the command has not read yet. */
+	unsigned char *pending;
+	size_t pending_size;
+	bool at_end;
+};
+
+static struct command all[COMMANDS];
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void fail(struct stream *channel, uint16_t session, const char *text)
+{
+	stream_send(channel, session, FRAME_FAILED, text, strlen(text));
+}
+
+/* Becomes the helper that also nspawn's enter uses: it takes on what confines the app. */
+static void become_helper(const char *app, char **words, size_t count, const char *terminal_name)
+{
+	char target[32], spec[32], filters[32], bounding[64], root[32], cgroup[320], term[128], path[320];
+	char *argv[WORDS + 16];
+	size_t n = 0;
+	pid_t main_process = find_app_process(app);
+
+	snprintf(path, sizeof path, "/rkt/spec/%s", app);
+	snprintf(spec, sizeof spec, "--spec=%d", open(path, O_RDONLY | O_NOFOLLOW));
+	snprintf(filters, sizeof filters, "--filters=%d", open(FILTERS, O_RDONLY | O_DIRECTORY));
+	snprintf(target, sizeof target, "--target=%d", main_process > 0 ? main_process : 1);
+	snprintf(bounding, sizeof bounding, "--bounding=%s", bounding_set());
+	snprintf(root, sizeof root, "--build-root=%d", main_process > 0 ? 0 : 1);
+	snprintf(cgroup, sizeof cgroup, "--cgroup=" APP_CGROUPS "/%s.service/cgroup.procs", app);
+	snprintf(term, sizeof term, "TERM=%s", terminal_name);
+	argv[n++] = HELPER;
+	argv[n++] = target;
+	argv[n++] = spec;
+	argv[n++] = filters;
+	argv[n++] = bounding;
+	argv[n++] = root;
+	if (access(cgroup + 9, F_OK) == 0)
+		argv[n++] = cgroup;
+	argv[n++] = "--";
+	for (size_t i = 0; i < count; i++)
+		argv[n++] = words[i];
+	argv[n] = NULL;
+	char *environment[] = { term, NULL };
+	execve(HELPER, argv, environment);
+	dprintf(2, "rkt: %s: %s\n", HELPER, strerror(errno));
+	_exit(254);
+}
+
+static void child(const char *app, char **words, size_t count, const char *terminal_name, const int ends[3])
+{
+	sigset_t none;
+
+	for (int i = 0; i < 3; i++)
+		dup2(ends[i], i);
+	for (int i = 0; i < 3; i++)
+		if (ends[i] > 2)
+			close(ends[i]);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	setsid();
+	if (isatty(0))
+		ioctl(0, TIOCSCTTY, 0);
+	become_helper(app, words, count, terminal_name);
+}
+
+static bool open_ends(struct command *command, int ends[3])
+{
+	int pipes[3][2];
+
+	if (command->terminal) {
+		struct winsize size = { .ws_row = 24, .ws_col = 80 };
+		if (openpty(&command->in, &ends[0], NULL, NULL, &size) < 0)
+			return false;
+		fcntl(command->in, F_SETFD, FD_CLOEXEC);
+		command->out = fcntl(command->in, F_DUPFD_CLOEXEC, 3);
+		ends[1] = fcntl(ends[0], F_DUPFD_CLOEXEC, 3);
+		ends[2] = fcntl(ends[0], F_DUPFD_CLOEXEC, 3);
+	} else {
+		for (int i = 0; i < 3; i++)
+			if (pipe2(pipes[i], O_CLOEXEC) < 0)
+				return false;
+		command->in = pipes[0][1];
+		command->out = pipes[1][0];
+		command->err = pipes[2][0];
+		ends[0] = pipes[0][0];
+		ends[1] = pipes[1][1];
+		ends[2] = pipes[2][1];
+	}
+	for (int *fd = &command->in; fd <= &command->err; fd++)
+		if (*fd >= 0)
+			fcntl(*fd, F_SETFL, O_NONBLOCK);
+	return true;
+}
+
+/* Strings that end in NUL: the app, "tty" or "pipe", the name of the terminal, then the words of the command. */
+static void start(const struct frame *frame, struct stream *channel)
+{
+	static char text[PAYLOAD_LIMIT + 1];
+	char *words[WORDS];
+	size_t count = 0;
+	struct command *command = NULL;
+	int ends[3];
+
+	memcpy(text, frame->payload, frame->length);
+	if (frame->length == 0 || text[frame->length - 1] != '\0')
+		return fail(channel, frame->session, "the request is cut off");
+	for (char *word = text; word < text + frame->length && count < WORDS; word += strlen(word) + 1)
+		words[count++] = word;
+	if (count < 4 || count == WORDS || !is_app_name(words[0]))
+		return fail(channel, frame->session, "the request is malformed");
+	for (size_t i = 0; i < COMMANDS && !command; i++)
+		if (all[i].session == 0)
+			command = &all[i];
+	if (!command)
+		return fail(channel, frame->session, "too many commands at once in this pod");
+	*command = (struct command){ .in = -1, .out = -1, .err = -1, .credit = CREDIT };
+	command->terminal = !strcmp(words[1], "tty");
+	if (!open_ends(command, ends))
+		return fail(channel, frame->session, strerror(errno));
+	command->pid = fork();
+	if (command->pid == 0)
+		child(words[0], words + 3, count - 3, words[2], ends);
+	for (int i = 0; i < 3; i++)
+		close(ends[i]);
+	if (command->pid < 0)
+		return fail(channel, frame->session, strerror(errno));
+	command->session = frame->session;
+}
+
+static void queue_input(struct command *command, const struct frame *frame)
+{
+	if (command->pending_size + frame->length > CREDIT || command->in < 0)
+		return;
+	unsigned char *pending = realloc(command->pending, command->pending_size + frame->length);
+	if (!pending)
+		return;
+	memcpy(pending + command->pending_size, frame->payload, frame->length);
+	command->pending = pending;
+	command->pending_size += frame->length;
+}
+
+static void send_signal(const struct command *command, int signal)
+{
+	if (signal > 0 && signal < NSIG && command->pid > 0)
+		kill(command->pid, signal);
+}
+
+static uint32_t number(const unsigned char *bytes)
+{
+	return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
+void commands_take(const struct frame *frame, struct stream *channel)
+{
+	struct command *command = NULL;
+
+	if (frame->session == 0)
+		return;
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (all[i].session == frame->session)
+			command = &all[i];
+	if (frame->type == FRAME_START && !command)
+		start(frame, channel);
+	else if (!command)
+		return;
+	else if (frame->type == FRAME_STDIN)
+		queue_input(command, frame);
+	else if (frame->type == FRAME_STDIN_EOF)
+		command->at_end = true;
+	else if (frame->type == FRAME_SIGNAL && frame->length == 1)
+		send_signal(command, frame->payload[0]);
+	else if (frame->type == FRAME_STDOUT_CREDIT && frame->length == 4)
+		command->credit += number(frame->payload);
+	else if (frame->type == FRAME_WINDOW_SIZE && frame->length == 4 && command->terminal && command->out >= 0) {
+		struct winsize size = {
+			.ws_row = (unsigned short)(number(frame->payload) & 0xffff),
+			.ws_col = (unsigned short)(number(frame->payload) >> 16),
+		};
+		ioctl(command->out, TIOCSWINSZ, &size);
+	}
+}
+
+size_t commands_poll(struct pollfd *fds)
+{
+	size_t count = 0;
+
+	for (struct command *c = all; c < all + COMMANDS; c++) {
+		if (c->session == 0)
+			continue;
+		if (c->in >= 0 && c->pending_size > 0)
+			fds[count++] = (struct pollfd){ .fd = c->in, .events = POLLOUT };
+		if (c->out >= 0 && c->credit > 0)
+			fds[count++] = (struct pollfd){ .fd = c->out, .events = POLLIN };
+		if (c->err >= 0 && c->credit > 0)
+			fds[count++] = (struct pollfd){ .fd = c->err, .events = POLLIN };
+	}
+	return count;
+}
+
+static void feed(struct command *command, struct stream *channel)
+{
+	while (command->in >= 0 && command->pending_size > 0) {
+		ssize_t n = write(command->in, command->pending, command->pending_size);
+		if (n < 0 && errno == EAGAIN)
+			return;
+		/* Who does not read any more gets nothing; the host may go on. */
+		size_t gone = n < 0 ? command->pending_size : (size_t)n;
+		const unsigned char credit[4] = { (unsigned char)gone, (unsigned char)(gone >> 8), (unsigned char)(gone >> 16), 0 };
+		command->pending_size -= gone;
+		memmove(command->pending, command->pending + gone, command->pending_size);
+		stream_send(channel, command->session, FRAME_STDIN_CREDIT, credit, sizeof credit);
+	}
+	if (command->at_end && command->pending_size == 0 && command->in >= 0) {
+		/* A terminal knows the end of input as a character. */
+		if (command->terminal && write(command->in, "\004", 1) < 0 && errno == EAGAIN)
+			return;
+		close_fd(&command->in);
+	}
+}
+
+/* True when there may be more. */
+static bool drain(struct command *command, int *fd, uint8_t type, struct stream *channel)
+{
+	unsigned char data[CHUNK];
+
+	while (*fd >= 0 && command->credit > 0) {
+		size_t most = command->credit < sizeof data ? command->credit : sizeof data;
+		/* The credits of all sessions together fit into the queue only while the host reads. */
+		if (channel->out_size > QUEUE_LIMIT / 2)
+			return true;
+		ssize_t n = read(*fd, data, most);
+		if (n < 0 && errno == EAGAIN)
+			return false;
+		if (n <= 0) {
+			close_fd(fd);
+			return false;
+		}
+		command->credit -= (uint32_t)n;
+		stream_send(channel, command->session, type, data, (size_t)n);
+		if (!stream_flush(channel))
+			return false;
+	}
+	return *fd >= 0;
+}
+
+static void forget(struct command *command)
+{
+	close_fd(&command->in);
+	close_fd(&command->out);
+	close_fd(&command->err);
+	free(command->pending);
+	memset(command, 0, sizeof *command);
+}
+
+void commands_serve(struct stream *channel)
+{
+	for (struct command *c = all; c < all + COMMANDS; c++) {
+		if (c->session == 0)
+			continue;
+		/* Looked at first: what it has written before its end is there then. */
+		if (c->pid > 0 && waitpid(c->pid, &c->wait_status, WNOHANG) == c->pid)
+			c->pid = 0;
+		feed(c, channel);
+		bool more = drain(c, &c->out, FRAME_STDOUT, channel);
+		more = drain(c, &c->err, FRAME_STDERR, channel) || more;
+		if (c->pid != 0 || more)
+			continue;
+		bool killed = WIFSIGNALED(c->wait_status);
+		const unsigned char ending[2] = {
+			killed, (unsigned char)(killed ? WTERMSIG(c->wait_status) : WEXITSTATUS(c->wait_status)),
+		};
+		if (stream_send(channel, c->session, FRAME_EXITED, ending, sizeof ending))
+			forget(c);
+	}
+}

@@ -1,0 +1,19 @@
+/* Commands that the host runs in apps of the pod, each a session of the channel. */
+#ifndef RKT_COMMANDS_H
+#define RKT_COMMANDS_H
+
+#include "frames.h"
+
+#include <poll.h>
+
+#define COMMANDS 64
+#define COMMAND_POLLS (COMMANDS * 3)
+
+/* A frame from the host. */
+void commands_take(const struct frame *frame, struct stream *channel);
+/* Fills in what to wait for and gives the number of entries. */
+size_t commands_poll(struct pollfd *fds);
+/* Moves what can be moved, and says which commands have ended. */
+void commands_serve(struct stream *channel);
+
+#endif

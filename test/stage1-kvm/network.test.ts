@@ -1,0 +1,190 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import t, { type Test } from "tap";
+import { umlArguments } from "../../stage1-kvm/hypervisors/uml.ts";
+import { setUpGuestNetwork } from "../../stage1-kvm/network/guest-network.ts";
+import { networkFile } from "../../stage1-kvm/network/network-file.ts";
+import { command, createNetworkHost, inside, type TestPod, traces } from "../stage1/network/network-host.ts";
+import { enterPrivateHost } from "../support/private-host.ts";
+import { waitFor } from "../support/wait-for.ts";
+
+enterPrivateHost();
+
+const UML = "/usr/bin/linux.uml";
+const host = createNetworkHost();
+t.teardown(() => fs.rmSync(host.directory, { recursive: true, force: true }));
+command("ip", "link", "add", "ext0", "type", "veth", "peer", "name", "far0");
+for (const name of ["ext0", "far0"]) command("ip", "link", "set", name, "up");
+
+/** A guest whose second program is a script: it says what it has and serves a page. */
+const SCRIPT = `#!/bin/busybox sh
+b=/bin/busybox
+$b ip addr > /report.new
+$b ip route >> /report.new
+$b ip -6 route >> /report.new
+$b hostname >> /report.new
+$b mv /report.new /report
+exec $b httpd -f -p 8080 -h /www
+`;
+
+t.test("the file for the guest", async (t) => {
+	const link = { name: "eth0", mac: "02:00:00:00:00:01", mtu: 1400 };
+	const routes = [
+		{ destination: "0.0.0.0/0", gateway: "10.1.0.1" },
+		{ destination: "10.1.0.1/32", gateway: undefined },
+	];
+	t.equal(
+		networkFile("pod", [{ ...link, addresses: ["10.1.0.2/24", "fd00::2/64"], routes }]),
+		[
+			"hostname pod",
+			"link 02:00:00:00:00:01 1400 eth0",
+			"address eth0 10.1.0.2/24",
+			"address eth0 fd00::2/64",
+			"route 10.1.0.1/32 - eth0",
+			"route 0.0.0.0/0 10.1.0.1 eth0",
+			"",
+		].join("\n"),
+	);
+	t.equal(networkFile("pod", []), "hostname pod\n");
+});
+
+t.test("without a network the guest has no card", async (t) => {
+	const before = traces();
+	const pod = host.makePod();
+	const { namespace } = pod.setUp("none");
+	const guest = await inside(namespace, async () => setUpGuestNetwork("alone"));
+	t.strictSame(guest, { nics: [], text: "hostname alone\n" });
+	release(t, pod, before);
+});
+
+t.test("a guest on a bridge, on ptp, macvlan and ipvlan", { skip: !fs.existsSync(UML) }, async (t) => {
+	const ranges = [[{ subnet: "10.77.6.0/24" }], [{ subnet: "fd77:6::/64" }]];
+	const routes = [{ dst: "0.0.0.0/0" }, { dst: "::/0" }];
+	host.configure("10-br.conf", {
+		...{ cniVersion: "0.4.0", name: "br", type: "bridge", bridge: "rktbr", isGateway: true, mtu: 1400 },
+		...{ ipMasq: true, ipam: { type: "host-local", ranges, routes } },
+	});
+	host.configure("20-pp.conf", {
+		...{ cniVersion: "0.4.0", name: "pp", type: "ptp" },
+		ipam: { type: "host-local", subnet: "10.77.7.0/24" },
+	});
+	// A host cannot reach its own macvlan and ipvlan through the device below: they are asked at the other end of it.
+	for (const [file, name, type, number] of [
+		["30-mv.conf", "mv", "macvlan", 8],
+		["40-iv.conf", "iv", "ipvlan", 9],
+	] as const) {
+		const ipam = { type: "host-local", subnet: `10.77.${number}.0/24`, rangeStart: `10.77.${number}.10` };
+		host.configure(file, { cniVersion: "0.4.0", name, type, master: "ext0", ipam });
+		command("ip", "addr", "add", `10.77.${number}.1/24`, "dev", "far0");
+	}
+	const before = traces();
+	// One master cannot have both kinds.
+	await boot(t, "br,pp", async (ask, pod, report) => {
+		t.match(report, /mtu 1400/);
+		// Debian's kernel may come without IPv6, the pod then without its addresses.
+		if (report.includes("inet6 ::1")) {
+			t.match(report, /inet6 fd77:6::2\/64/);
+			t.match(report, /default via fd77:6::1 dev eth0/);
+			t.equal(await ask("[fd77:6::2]:8080"), "hello");
+		}
+		t.match(report, /default via 10\.77\.6\.1 dev eth0/);
+		// As ptp has it: others on that network are behind the host.
+		t.match(report, /10\.77\.7\.0\/24 via 10\.77\.7\.1 dev eth1/);
+		t.match(report, /\nguest\n$/);
+		t.equal(await ask("10.77.6.2:8080"), "hello");
+		t.equal(await ask("10.77.7.2:8080"), "hello");
+		t.equal(await ask("127.0.0.1:18080"), "hello");
+		const { namespace } = pod;
+		t.equal(command("ip", "netns", "exec", path.basename(namespace), "ss", "-Hltn"), "");
+	});
+	t.strictSame(traces(), before);
+	await boot(t, "mv", async (ask) => t.equal(await ask("10.77.8.10:8080"), "hello"));
+	await boot(t, "iv", async (ask) => t.equal(await ask("10.77.9.10:8080"), "hello"));
+	t.strictSame(traces(), before);
+});
+
+type Ask = (place: string) => Promise<string>;
+
+async function boot(
+	t: Test,
+	net: string,
+	check: (ask: Ask, pod: { namespace: string }, report: string) => Promise<unknown>,
+): Promise<void> {
+	const pod = host.makePod();
+	const ports = net.startsWith("br") ? ([{ protocol: "tcp", hostPort: 18080, podPort: 8080 }] as const) : [];
+	const { namespace = "" } = pod.setUp(net, ports);
+	const root = makeRoot(pod.podDirectory);
+	const guest = await inside(namespace, async () => {
+		const { nics, text } = setUpGuestNetwork("guest");
+		fs.writeFileSync(path.join(root, "rkt/vm/network"), text);
+		return startGuest(pod.podDirectory, root, nics);
+	});
+	try {
+		const report = path.join(root, "report");
+		await waitFor("the report of the guest", () => {
+			if (guest.exitCode !== null)
+				throw new Error(fs.readFileSync(path.join(pod.podDirectory, "console"), "utf8"));
+			return fs.existsSync(report);
+		});
+		await check(fetchPage, { namespace }, fs.readFileSync(report, "utf8"));
+	} finally {
+		if (guest.exitCode === null) {
+			process.kill(-(guest.pid as number), "SIGKILL");
+			await once(guest, "exit");
+		}
+		pod.unlock();
+		pod.tearDown();
+	}
+	t.comment(`${net}: done`);
+}
+
+/** The pod's directory is the working directory, as under stage1-kvm. */
+function startGuest(
+	podDirectory: string,
+	root: string,
+	nics: ReturnType<typeof setUpGuestNetwork>["nics"],
+): ChildProcess {
+	const own = process.cwd();
+	process.chdir(podDirectory);
+	try {
+		const machine = { uuid: "guest", root, programs: "/none", memoryMiB: 128, cpus: 1, nics, debug: true };
+		const output = fs.openSync(path.join(podDirectory, "console"), "w");
+		const nothing = fs.openSync("/dev/null", "r+");
+		return spawn(UML, umlArguments({ ...machine, environment: {} }), {
+			...{ stdio: ["ignore", output, output, nothing], detached: true },
+			env: { TMPDIR: "/dev/shm" },
+		});
+	} finally {
+		process.chdir(own);
+	}
+}
+
+/** The real init and what it reads, with a script in the place of systemd. */
+function makeRoot(directory: string): string {
+	const root = path.join(directory, "root");
+	const folders = "bin dev dev/pts dev/shm proc sys run tmp www rkt/vm usr/lib/systemd";
+	for (const name of folders.split(" ")) fs.mkdirSync(path.join(root, name), { recursive: true });
+	fs.copyFileSync("/usr/bin/busybox", path.join(root, "bin/busybox"));
+	fs.writeFileSync(path.join(root, "www/index.html"), "hello");
+	fs.writeFileSync(path.join(root, "usr/lib/systemd/systemd"), SCRIPT, { mode: 0o755 });
+	const sources = ["init.c", "network.c"].map((name) => `stage1-kvm/guest/${name}`);
+	command("cc", "-std=gnu17", "-static", "-o", path.join(root, "rkt/vm/init"), ...sources);
+	return root;
+}
+
+async function fetchPage(place: string): Promise<string> {
+	try {
+		const answer = await fetch(`http://${place}/`, { signal: AbortSignal.timeout(5000) });
+		return await answer.text();
+	} catch (error) {
+		return String((error as Error).cause ?? error);
+	}
+}
+
+function release(t: Test, pod: TestPod, before: string[]): void {
+	pod.unlock();
+	pod.tearDown();
+	t.strictSame(traces(), before);
+}
