@@ -13,6 +13,9 @@ import { waitFor } from "../support/wait-for.ts";
 enterPrivateHost();
 
 const UML = "/usr/bin/linux.uml";
+/** Long enough for packets of every size, those that a card is to cut up among them. */
+const PAGE = "hello ".repeat(100_000);
+
 const host = createNetworkHost();
 t.teardown(() => fs.rmSync(host.directory, { recursive: true, force: true }));
 command("ip", "link", "add", "ext0", "type", "veth", "peer", "name", "far0");
@@ -59,7 +62,7 @@ t.test("without a network the guest has no card", async (t) => {
 	release(t, pod, before);
 });
 
-t.test("a guest on a bridge, on ptp, macvlan and ipvlan", { skip: !fs.existsSync(UML) }, async (t) => {
+t.test("a guest on a bridge, on ptp and macvlan", { skip: !fs.existsSync(UML) }, async (t) => {
 	const ranges = [[{ subnet: "10.77.6.0/24" }], [{ subnet: "fd77:6::/64" }]];
 	const routes = [{ dst: "0.0.0.0/0" }, { dst: "::/0" }];
 	host.configure("10-br.conf", {
@@ -70,45 +73,40 @@ t.test("a guest on a bridge, on ptp, macvlan and ipvlan", { skip: !fs.existsSync
 		...{ cniVersion: "0.4.0", name: "pp", type: "ptp" },
 		ipam: { type: "host-local", subnet: "10.77.7.0/24" },
 	});
-	// A host cannot reach its own macvlan and ipvlan through the device below: they are asked at the other end of it.
-	for (const [file, name, type, number] of [
-		["30-mv.conf", "mv", "macvlan", 8],
-		["40-iv.conf", "iv", "ipvlan", 9],
-	] as const) {
-		const ipam = { type: "host-local", subnet: `10.77.${number}.0/24`, rangeStart: `10.77.${number}.10` };
-		host.configure(file, { cniVersion: "0.4.0", name, type, master: "ext0", ipam });
-		command("ip", "addr", "add", `10.77.${number}.1/24`, "dev", "far0");
-	}
+	// A host cannot reach its own macvlan through the device below: it is asked at the other end of that.
+	const ipam = { type: "host-local", subnet: "10.77.8.0/24", rangeStart: "10.77.8.10" };
+	host.configure("30-mv.conf", { cniVersion: "0.4.0", name: "mv", type: "macvlan", master: "ext0", ipam });
+	command("ip", "addr", "add", "10.77.8.1/24", "dev", "far0");
 	const before = traces();
-	// One master cannot have both kinds.
-	await boot(t, "br,pp", async (ask, pod, report) => {
+	await boot("br,pp", async (ask, pod, report) => {
 		t.match(report, /mtu 1400/);
-		// Debian's kernel may come without IPv6, the pod then without its addresses.
-		if (report.includes("inet6 ::1")) {
+		// Only left out, with a line on the console, when the kernel has none.
+		if (moduleFiles().length > 0) {
 			t.match(report, /inet6 fd77:6::2\/64/);
 			t.match(report, /default via fd77:6::1 dev eth0/);
-			t.equal(await ask("[fd77:6::2]:8080"), "hello");
+			t.match(report, /\nfd77:6::\/64 dev eth0/);
+			t.equal(await ask("[fd77:6::2]:8080"), PAGE);
 		}
 		t.match(report, /default via 10\.77\.6\.1 dev eth0/);
 		// As ptp has it: others on that network are behind the host.
 		t.match(report, /10\.77\.7\.0\/24 via 10\.77\.7\.1 dev eth1/);
 		t.match(report, /\nguest\n$/);
-		t.equal(await ask("10.77.6.2:8080"), "hello");
-		t.equal(await ask("10.77.7.2:8080"), "hello");
-		t.equal(await ask("127.0.0.1:18080"), "hello");
+		t.equal(await ask("10.77.6.2:8080"), PAGE);
+		t.equal(await ask("10.77.7.2:8080"), PAGE);
+		t.equal(await ask("127.0.0.1:18080"), PAGE);
 		const { namespace } = pod;
 		t.equal(command("ip", "netns", "exec", path.basename(namespace), "ss", "-Hltn"), "");
 	});
+	// Plugins leave their bridges.
+	command("ip", "link", "delete", "rktbr");
 	t.strictSame(traces(), before);
-	await boot(t, "mv", async (ask) => t.equal(await ask("10.77.8.10:8080"), "hello"));
-	await boot(t, "iv", async (ask) => t.equal(await ask("10.77.9.10:8080"), "hello"));
+	await boot("mv", async (ask) => t.equal(await ask("10.77.8.10:8080"), PAGE));
 	t.strictSame(traces(), before);
 });
 
 type Ask = (place: string) => Promise<string>;
 
 async function boot(
-	t: Test,
 	net: string,
 	check: (ask: Ask, pod: { namespace: string }, report: string) => Promise<unknown>,
 ): Promise<void> {
@@ -137,7 +135,6 @@ async function boot(
 		pod.unlock();
 		pod.tearDown();
 	}
-	t.comment(`${net}: done`);
 }
 
 /** The pod's directory is the working directory, as under stage1-kvm. */
@@ -167,16 +164,44 @@ function makeRoot(directory: string): string {
 	const folders = "bin dev dev/pts dev/shm proc sys run tmp www rkt/vm usr/lib/systemd";
 	for (const name of folders.split(" ")) fs.mkdirSync(path.join(root, name), { recursive: true });
 	fs.copyFileSync("/usr/bin/busybox", path.join(root, "bin/busybox"));
-	fs.writeFileSync(path.join(root, "www/index.html"), "hello");
+	fs.writeFileSync(path.join(root, "www/index.html"), PAGE);
 	fs.writeFileSync(path.join(root, "usr/lib/systemd/systemd"), SCRIPT, { mode: 0o755 });
 	const sources = ["init.c", "network.c"].map((name) => `stage1-kvm/guest/${name}`);
 	command("cc", "-std=gnu17", "-static", "-o", path.join(root, "rkt/vm/init"), ...sources);
+	fs.mkdirSync(path.join(root, "rkt/vm/modules"));
+	for (const file of moduleFiles())
+		fs.copyFileSync(file, path.join(root, "rkt/vm/modules", path.basename(file)));
+	const order = moduleFiles().map((file) => `${path.basename(file)}\n`);
+	fs.writeFileSync(path.join(root, "rkt/vm/modules/order"), order.join(""));
 	return root;
 }
 
+/** IPv6 of Debian's kernel, with what it needs before it; none when it is not where it is expected. */
+function moduleFiles(): string[] {
+	const all = "/usr/lib/uml/modules";
+	const [release = ""] = fs.existsSync(all) ? fs.readdirSync(all) : [];
+	const files = ["lib/crc-ccitt.ko", "net/ipv6/ipv6.ko"].map((name) =>
+		path.join(all, release, "kernel", name),
+	);
+	return files.every((file) => fs.existsSync(file)) ? files : [];
+}
+
+/**
+ * The guest has said what it has a moment before it serves, and the host looks for duplicates of its own IPv6 address on
+ * a new bridge for a second or two, in which a connection may begin with another one.
+ */
 async function fetchPage(place: string): Promise<string> {
+	let answer = "";
+	await waitFor(`an answer of ${place}`, async () => {
+		answer = await fetchOnce(place);
+		return !/ECONNREFUSED|TimeoutError/.test(answer);
+	});
+	return answer;
+}
+
+async function fetchOnce(place: string): Promise<string> {
 	try {
-		const answer = await fetch(`http://${place}/`, { signal: AbortSignal.timeout(5000) });
+		const answer = await fetch(`http://${place}/`, { signal: AbortSignal.timeout(2000) });
 		return await answer.text();
 	} catch (error) {
 		return String((error as Error).cause ?? error);
