@@ -107,5 +107,7 @@ function ask<Schema extends z.ZodMiniType>(schema: Schema, args: readonly string
 export function ip(args: readonly string[]): string {
 	const result = runCommand("ip", [...args]);
 	if (result.status === 0) return result.stdout;
-	return fail("guest-network-failed", `ip ${args.join(" ")}: ${result.stderr.trim()}`);
+	return fail("guest-network-failed", `ip ${args.join(" ")}: ${result.stderr.trim()}`, {
+		hint: "the host's kernel needs tap devices (/dev/net/tun)",
+	});
 }

@@ -39,5 +39,8 @@ function redirect(from: string, to: string): void {
 
 function tc(args: readonly string[]): void {
 	const result = runCommand("tc", [...args]);
-	if (result.status !== 0) fail("guest-network-failed", `tc ${args.join(" ")}: ${result.stderr.trim()}`);
+	if (result.status === 0) return;
+	fail("guest-network-failed", `tc ${args.join(" ")}: ${result.stderr.trim()}`, {
+		hint: "the host's kernel needs the tc classifier u32 and its action mirred",
+	});
 }
