@@ -1,4 +1,5 @@
 import { fail } from "../lib/errors.ts";
+import type { PreparedApp } from "../stage1/apps/prepare-app.ts";
 import { parseNetList } from "../stage1/network/net-list.ts";
 import type { RunContext } from "../stage1/run/run-context.ts";
 
@@ -6,7 +7,7 @@ import type { RunContext } from "../stage1/run/run-context.ts";
  * A pod with a kernel of its own cannot have a part of the host's. Errors: `own-kernel-refuses`, for what was asked and
  * would have no effect.
  */
-export function refuseSharedKernel({ options, sockets }: RunContext): void {
+export function refuseSharedKernel({ options, sockets, streams }: RunContext): void {
 	const refuse = (what: string, why: string, hint: string): never =>
 		fail("own-kernel-refuses", `${what} is not possible in a virtual machine: ${why}`, { hint });
 	if (options.ipc === "parent") {
@@ -17,6 +18,13 @@ export function refuseSharedKernel({ options, sockets }: RunContext): void {
 			"--private-users",
 			"its users are those of its own kernel and none of the host's already",
 			"leave it out, or use --stage1-image=nspawn",
+		);
+	}
+	if (streams !== "journal") {
+		refuse(
+			"--interactive",
+			"the app's streams are the console of the machine",
+			"use rkt enter in the running pod, or --stage1-image=nspawn",
 		);
 	}
 	if (parseNetList([options.net]).kind === "host") {
@@ -32,5 +40,15 @@ export function refuseSharedKernel({ options, sockets }: RunContext): void {
 			"a descriptor of the host cannot be handed to another kernel",
 			"forward the port with --port, or use --stage1-image=nspawn",
 		);
+	}
+}
+
+/** A device file reaches the guest as a name that its own kernel has other devices for. Errors: `own-kernel-refuses`. */
+export function refuseHostDevices(apps: readonly PreparedApp[]): void {
+	for (const { unit } of apps) {
+		if ((unit.devices ?? []).length === 0) continue;
+		fail("own-kernel-refuses", `app ${unit.app}: a device as a volume is not possible in a virtual machine`, {
+			hint: "use a file or a directory as the volume, or --stage1-image=nspawn",
+		});
 	}
 }

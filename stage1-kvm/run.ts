@@ -15,7 +15,7 @@ import type { Hypervisor } from "./hypervisors/hypervisor.ts";
 import { machineSize } from "./hypervisors/machine-size.ts";
 import { findHypervisor } from "./hypervisors/table.ts";
 import { setUpGuestNetwork } from "./network/guest-network.ts";
-import { refuseSharedKernel } from "./refuse-shared-kernel.ts";
+import { refuseHostDevices, refuseSharedKernel } from "./refuse-shared-kernel.ts";
 
 /** Of the caller's environment, what the monitor itself needs; programs get only what their hypervisor asks for. */
 const PASSED = ["NOTIFY_SOCKET", "PATH", "TERM"];
@@ -39,6 +39,7 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 	try {
 		const lockFd = keepLock(context);
 		const prepared = preparePod(context);
+		refuseHostDevices(prepared.apps);
 		await cgroups?.joined;
 		return become(context, hypervisor, { prepared, lockFd });
 	} catch (error) {

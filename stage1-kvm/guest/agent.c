@@ -22,6 +22,7 @@
 #define READY_LINK "/rkt/supervisor-status"
 /* inotify(7) sees nothing on some shared file systems. */
 #define READY_POLL_MS 100
+#define ROOM_POLL_MS 5
 
 static void die(const char *what)
 {
@@ -122,6 +123,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	int children = watch_children();
 	stream_init(&channel, open_channel(argv[1]));
+	commands_init(isatty(channel.fd));
 	for (;;) {
 		struct pollfd fds[2 + COMMAND_POLLS] = {
 			{ .fd = channel.fd, .events = (short)(POLLIN | (channel.out_size > 0 ? POLLOUT : 0)) },
@@ -133,7 +135,9 @@ int main(int argc, char **argv)
 			told = stream_send(&channel, 0, FRAME_READY, NULL, 0);
 		if (!stream_flush(&channel))
 			die("write");
-		if (poll(fds, 2 + count, told ? -1 : READY_POLL_MS) < 0 && errno != EINTR)
+		/* The serial line of User-Mode Linux does not always say that there is room again. */
+		int patience = channel.out_size > 0 ? ROOM_POLL_MS : told ? -1 : READY_POLL_MS;
+		if (poll(fds, 2 + count, patience) < 0 && errno != EINTR)
 			die("poll");
 		if (fds[0].revents & POLLIN)
 			take_frames(&channel);

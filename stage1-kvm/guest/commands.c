@@ -15,7 +15,7 @@
 
 #define HELPER "/rkt/enter-helper"
 #define FILTERS "/rkt/seccomp"
-/* What each side may send on a session before the other has said that it wants more. */
+/* What a command may print before the host has said that it wants more. */
 #define CREDIT 65536u
 #define CHUNK 8192u
 #define WORDS 4096u
@@ -36,6 +36,23 @@ struct command {
 };
 
 static struct command all[COMMANDS];
+static uint32_t input_window = CREDIT;
+
+void commands_init(bool serial_line)
+{
+	/* A serial line has no flow control: what its buffer of 4096 bytes cannot hold is lost. */
+	if (serial_line)
+		input_window = 2048;
+}
+
+static void give_credit(struct stream *channel, uint16_t session, uint32_t bytes)
+{
+	const unsigned char credit[4] = {
+		(unsigned char)bytes, (unsigned char)(bytes >> 8), (unsigned char)(bytes >> 16), (unsigned char)(bytes >> 24),
+	};
+
+	stream_send(channel, session, FRAME_STDIN_CREDIT, credit, sizeof credit);
+}
 
 static void close_fd(int *fd)
 {
@@ -163,6 +180,7 @@ static void start(const struct frame *frame, struct stream *channel)
 	if (command->pid < 0)
 		return fail(channel, frame->session, strerror(errno));
 	command->session = frame->session;
+	give_credit(channel, command->session, input_window);
 }
 
 static void queue_input(struct command *command, const struct frame *frame)
@@ -243,10 +261,9 @@ static void feed(struct command *command, struct stream *channel)
 			return;
 		/* Who does not read any more gets nothing; the host may go on. */
 		size_t gone = n < 0 ? command->pending_size : (size_t)n;
-		const unsigned char credit[4] = { (unsigned char)gone, (unsigned char)(gone >> 8), (unsigned char)(gone >> 16), 0 };
 		command->pending_size -= gone;
 		memmove(command->pending, command->pending + gone, command->pending_size);
-		stream_send(channel, command->session, FRAME_STDIN_CREDIT, credit, sizeof credit);
+		give_credit(channel, command->session, (uint32_t)gone);
 	}
 	if (command->at_end && command->pending_size == 0 && command->in >= 0) {
 		/* A terminal knows the end of input as a character. */

@@ -37,9 +37,20 @@ export const recipes: readonly ImageRecipe[] = FLAVORS.map((one) => ({
 		fs.mkdirSync(directory);
 		compilePrograms(directory, places);
 		addAgentService(root, one.channel);
-		if (one.kernel) fs.cpSync(path.join(places.outDir, "guest-kernel"), directory, { recursive: true });
+		addKernel(directory, one, places);
 	},
 }));
+
+/** The distribution's, or what scripts/minimal-kernel.sh has built instead; User-Mode Linux may be the host's own. */
+function addKernel(directory: string, { kernel }: Flavor, { outDir }: BuildPlaces): void {
+	if (kernel) fs.cpSync(path.join(outDir, "guest-kernel"), directory, { recursive: true });
+	const name = kernel ? "vmlinux" : "linux";
+	const minimal = path.join(outDir, "minimal-kernel", name);
+	if (!fs.existsSync(minimal)) return;
+	fs.copyFileSync(minimal, path.join(directory, name));
+	// Everything is built in.
+	fs.rmSync(path.join(directory, "modules"), { recursive: true, force: true });
+}
 
 function compilePrograms(directory: string, { sources }: BuildPlaces): void {
 	const protocol = path.join(sources, "stage1-kvm/protocol");

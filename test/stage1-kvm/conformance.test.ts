@@ -1,25 +1,56 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import t from "tap";
-import { conformanceCases } from "../stage1/conformance/cases.ts";
+import { type ConformanceCase, conformanceCases } from "../stage1/conformance/cases.ts";
 import { makeFixtures, runCase } from "../stage1/conformance/run-case.ts";
 import { distDirectory } from "../support/dist-directory.ts";
 import { createMiniStage0 } from "../support/mini-stage0.ts";
 import { enterPrivateHost } from "../support/private-host.ts";
+
+/*
+ * The same cases as for nspawn. Those in which a machine differs are in the table of docs/stage1.md; what is refused
+ * is checked to be refused. Emulation takes 5 s a case, so QEMU gets a selection.
+ */
+const REFUSED: Readonly<Record<string, RegExp>> = {
+	"interactive with a pipe": /--interactive is not possible in a virtual machine/,
+	"a device as a volume": /a device as a volume is not possible in a virtual machine/,
+};
+/** Debian's User-Mode Linux has no controller for memory. */
+const NOT_IN_UML = ["a memory limit"];
+const IN_QEMU = [
+	"an app that ends well",
+	"a failing app ends the others, and its status is the pod's",
+	"hooks run before and after the app",
+	"hostile environment values arrive as they are",
+	"a read-only host volume, with what is below it",
+	"an empty volume shared by two apps",
+	"the default capabilities and filter",
+	"a memory limit",
+];
 
 enterPrivateHost();
 
 const directory = fs.mkdtempSync("/var/tmp/rkt-test-kvm-");
 t.teardown(() => fs.rmSync(directory, { recursive: true, force: true }));
 
-for (const flavor of (process.env.FLAVORS ?? "kvm-uml").split(",")) {
+testFlavor("kvm-uml", (one) => !NOT_IN_UML.includes(one.name));
+testFlavor("kvm", (one) => IN_QEMU.includes(one.name));
+
+function testFlavor(flavor: string, isChosen: (one: ConformanceCase) => boolean): void {
 	t.test(flavor, (t) => {
 		const place = path.join(directory, flavor);
 		fs.mkdirSync(place);
 		const stage0 = createMiniStage0(place, path.join(distDirectory(), `stage1-${flavor}.aci`));
-		for (const one of conformanceCases(makeFixtures(place)))
-			if (!process.env.ONLY || one.name.includes(process.env.ONLY))
-				t.test(one.name, (t) => runCase(t, stage0, one));
+		for (const one of conformanceCases(makeFixtures(place)).filter(isChosen)) {
+			t.test(one.name, (t) => runCase(t, stage0, asRefused(one)));
+		}
 		t.end();
 	});
+}
+
+function asRefused(one: ConformanceCase): ConformanceCase {
+	const stderr = REFUSED[one.name];
+	if (stderr === undefined) return one;
+	const { lines: _, exact: __, statuses: ___, ...rest } = one;
+	return { ...rest, status: 254, stderr };
 }

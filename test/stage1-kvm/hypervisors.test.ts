@@ -1,0 +1,109 @@
+import * as os from "node:os";
+import * as path from "node:path";
+import t from "tap";
+import { chooseAccelerator } from "../../stage1-kvm/hypervisors/accelerator.ts";
+import type { Machine } from "../../stage1-kvm/hypervisors/hypervisor.ts";
+import { kernelParameters } from "../../stage1-kvm/hypervisors/kernel-parameters.ts";
+import { machineSize } from "../../stage1-kvm/hypervisors/machine-size.ts";
+import { qemuArguments } from "../../stage1-kvm/hypervisors/qemu.ts";
+import { umlArguments } from "../../stage1-kvm/hypervisors/uml.ts";
+import { networkFile } from "../../stage1-kvm/network/network-file.ts";
+
+const MACHINE: Machine = {
+	uuid: "6d0d2d8c-31d9-456c-b7d4-9c2a0b4d6c11",
+	root: "/data/pods/run/u/stage1/rootfs",
+	programs: "/tree/rkt/vm",
+	cpus: 2,
+	memoryMiB: 300,
+	nics: [{ tap: "tap0", mac: "ce:15:02:8d:78:f2", mtu: 1400 }],
+	debug: false,
+	environment: {},
+};
+
+t.test("hardware virtualization is used only where it works", (t) => {
+	const directory = t.testdir({
+		vmx: "processor : 0\nflags\t\t: fpu vmx sse\n",
+		none: "processor : 0\nflags\t\t: fpu vmxyz sse\n",
+		device: "",
+	});
+	const files = (cpu: string, device = "device") => ({
+		cpuinfo: path.join(directory, cpu),
+		device: path.join(directory, device),
+	});
+	t.strictSame(chooseAccelerator({}, files("vmx")), { name: "kvm" });
+	t.match(chooseAccelerator({}, files("none")), { name: "tcg", reason: /neither vmx nor svm/ });
+	t.match(chooseAccelerator({}, files("vmx", "gone")), { name: "tcg", reason: /ENOENT/ });
+	t.strictSame(chooseAccelerator({ RKT_KVM_ACCEL: "tcg" }, files("vmx")), { name: "tcg" });
+	t.throws(() => chooseAccelerator({ RKT_KVM_ACCEL: "kvm" }, files("none")), { code: "hypervisor-unusable" });
+	t.throws(() => chooseAccelerator({ RKT_KVM_ACCEL: "xen" }, files("vmx")), { code: "environment-invalid" });
+	t.end();
+});
+
+t.test("the size of a machine is the sum of its apps and what the guest needs", (t) => {
+	const MIB = 1024n * 1024n;
+	const all = os.availableParallelism();
+	t.strictSame(machineSize([{ memoryLimit: 400n * MIB, cpuLimit: 500n }]), { cpus: 1, memoryMiB: 496 });
+	t.equal(machineSize([{ memoryLimit: 1n }]).memoryMiB, 256, "never too small to start");
+	t.equal(machineSize([{ memoryLimit: 400n * MIB }, {}]).memoryMiB, 400 + 512 + 96);
+	t.equal(machineSize([{ cpuLimit: 1000n }, {}]).cpus, all, "an app without a limit may have all");
+	t.equal(machineSize([{ cpuLimit: 1_000_000n }]).cpus, all, "never more than there are");
+	t.end();
+});
+
+t.test("QEMU gets files, cards and the channel", (t) => {
+	const words = qemuArguments(MACHINE, "tcg");
+	const text = words.join(" ");
+	t.match(text, "-accel tcg -cpu max -smp 2");
+	t.match(text, "size=300M,share=on");
+	t.match(text, "socket,id=control,fd=3");
+	t.match(text, "tap,id=net0,ifname=tap0,script=no,downscript=no");
+	t.match(text, "mac=ce:15:02:8d:78:f2,host_mtu=1400");
+	t.match(words.at(-1), /root=root rootfstype=virtiofs rw .*init=\/rkt\/vm\/init .*quiet/);
+	t.notMatch(words.at(-1), /rkt\.debug/);
+	t.match(qemuArguments({ ...MACHINE, debug: true }, "kvm").at(-1), /rkt\.debug/);
+	t.end();
+});
+
+t.test("User-Mode Linux cannot be told paths with what it splits at", (t) => {
+	const words = umlArguments(MACHINE);
+	t.ok(words.includes("rootflags=/data/pods/run/u/stage1/rootfs"));
+	t.ok(words.includes("vec0:transport=tap,ifname=tap0,mac=ce:15:02:8d:78:f2,mtu=1400,depth=64"));
+	for (const root of ["/a b", "/a,b"]) {
+		t.throws(() => umlArguments({ ...MACHINE, root }), { code: "hypervisor-unusable" });
+	}
+	t.end();
+});
+
+t.test("the caller's parameters for the kernel come last", (t) => {
+	const words = kernelParameters(false, { RKT_HYPERVISOR_EXTRA_KERNEL_PARAMS: " a=1  b " });
+	t.strictSame(words.slice(-2), ["a=1", "b"]);
+	const variable = { RKT_HYPERVISOR_EXTRA_KERNEL_PARAMS: "a\nb" };
+	t.throws(() => kernelParameters(false, variable), { code: "kernel-parameters-invalid" });
+	t.end();
+});
+
+t.test("the guest's network file names a way before it leads through it", (t) => {
+	const link = {
+		name: "eth0",
+		mac: "ce:15:02:8d:78:f2",
+		mtu: 1500,
+		addresses: ["10.1.2.3/24"],
+		routes: [
+			{ destination: "0.0.0.0/0", gateway: "10.1.2.1" },
+			{ destination: "10.1.2.1/32", gateway: undefined },
+		],
+	};
+	t.equal(
+		networkFile("box", [link]),
+		[
+			"hostname box",
+			"link ce:15:02:8d:78:f2 1500 eth0",
+			"address eth0 10.1.2.3/24",
+			"route 10.1.2.1/32 - eth0",
+			"route 0.0.0.0/0 10.1.2.1 eth0",
+			"",
+		].join("\n"),
+	);
+	t.equal(networkFile("box", []), "hostname box\n");
+	t.end();
+});
