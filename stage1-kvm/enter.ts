@@ -4,6 +4,7 @@ import { parseEnterArguments } from "../stage1/arguments.ts";
 import type { Stage1Context } from "../stage1/entrypoints.ts";
 import { readRecordedProcess } from "../stage1/pod-record.ts";
 import { ownDirectory } from "../stage1/run/own-files.ts";
+import { requireSpec } from "../stage1/run/spec-path.ts";
 
 /**
  * The entry point `enter`: becomes the client that has the agent in the guest run a command in an app. Both speak through
@@ -14,6 +15,7 @@ export async function enter(argv: string[], context: Stage1Context): Promise<num
 	if (readRecordedProcess(context.podDirectory)?.pid !== pid) {
 		fail("pod-not-running", `process ${pid} is not the monitor of the pod`);
 	}
+	requireSpec(context.podDirectory, app);
 	const client = path.join(ownDirectory(), "vm/client");
 	const { createLinuxSyscall } = await import("../lib/syscall/linux.ts");
 	const terminal = { TERM: context.environment.TERM ?? "vt100" };

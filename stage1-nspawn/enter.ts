@@ -1,13 +1,13 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { fail } from "../lib/errors.ts";
-import { type EnterOptions, parseEnterArguments } from "../stage1/arguments.ts";
+import { parseEnterArguments } from "../stage1/arguments.ts";
 import { findAppProcess } from "../stage1/cgroups/find-app-process.ts";
 import { readHierarchies } from "../stage1/cgroups/hierarchies.ts";
 import type { Stage1Context } from "../stage1/entrypoints.ts";
 import { readContainerPid } from "../stage1/pod-record.ts";
 import { ownDirectory } from "../stage1/run/own-files.ts";
-import { specPath } from "../stage1/run/spec-path.ts";
+import { requireSpec } from "../stage1/run/spec-path.ts";
 
 /**
  * The entry point `enter`: becomes the helper that runs a command in an app. Everything that it uses comes from the
@@ -16,7 +16,7 @@ import { specPath } from "../stage1/run/spec-path.ts";
 export async function enter(argv: string[], context: Stage1Context): Promise<number> {
 	const options = parseEnterArguments(argv);
 	const { podDirectory, environment } = context;
-	const spec = openSpec(podDirectory, options);
+	const spec = fs.openSync(requireSpec(podDirectory, options.app), fs.constants.O_RDONLY);
 	if (readContainerPid(podDirectory) !== options.pid) {
 		fail("pod-not-running", `process ${options.pid} is not the first process of the pod`);
 	}
@@ -44,11 +44,4 @@ export async function enter(argv: string[], context: Stage1Context): Promise<num
 function boundingSet(pid: number): string {
 	const set = /^CapBnd:\s*([0-9a-f]+)$/m.exec(fs.readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
 	return set ?? fail("pod-not-running", `process ${pid} has no capability sets`);
-}
-
-/** App names hold no slash, so none leads out of the directory. */
-function openSpec(podDirectory: string, { app }: EnterOptions): number {
-	const file = /^[a-z0-9-]+$/.test(app) ? specPath(podDirectory, app) : "";
-	if (file !== "" && fs.existsSync(file)) return fs.openSync(file, fs.constants.O_RDONLY);
-	return fail("app-not-found", `the pod has no app "${app}"`, { hint: "rkt status UUID lists the apps" });
 }

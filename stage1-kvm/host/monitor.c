@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,23 +82,25 @@ static struct options read_options(int argc, char **argv)
 	return options;
 }
 
-/* Descriptor 3 of the program is `served`; everything else of ours but 0 to 2 is closed. */
+/*
+ * Descriptor 3 of the program is `served`; everything else of ours but 0 to 2 is closed. It is the first process of a
+ * process namespace: what it has started itself ends with it, however it ends.
+ */
 static pid_t start(char **argv, int count, int served, const char *output, const sigset_t *signals)
 {
 	char **words = calloc((size_t)count + 1, sizeof *words);
-	pid_t parent = getpid();
 
 	if (!words)
 		die("memory");
 	memcpy(words, argv, (size_t)count * sizeof *words);
-	pid_t pid = fork();
+	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
 	if (pid < 0)
-		die("fork");
+		die("clone");
 	if (pid > 0) {
 		free(words);
 		return pid;
 	}
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		_exit(FAILED);
 	if (served == SERVED_FD ? fcntl(served, F_SETFD, 0) < 0 : dup2(served, SERVED_FD) < 0)
 		die("dup2");
