@@ -20,8 +20,11 @@ async function main(patterns: readonly string[]): Promise<number> {
 		report.add(await runTool("type check", `${BIN}/tsc`, ["--noEmit"]));
 		report.add(await runTool("lint", `${BIN}/biome`, ["check", "--error-on-warnings"]));
 	}
-	// Functional tests start pods and watch what is left on the machine: one at a time, after the others.
-	const functional = files.filter((file) => /^test\/(functional|packaging|systemd-host)\//.test(file));
+	// Functional tests start pods and watch what is left on the machine: one at a time, after the others. Virtual
+	// machines are emulated here, which takes a processor each.
+	const functional = files.filter((file) =>
+		/^test\/(functional|packaging|stage1-kvm|systemd-host)\//.test(file),
+	);
 	const unit = files.filter((file) => !functional.includes(file));
 	await runAll(unit, 2, 3 * MINUTE, report.add);
 	await runAll(functional, 1, 10 * MINUTE, report.add);
