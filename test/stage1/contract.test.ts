@@ -4,11 +4,11 @@ import t from "tap";
 import * as args from "../../stage1/arguments.ts";
 import { readEntrypoints } from "../../stage1/entrypoints.ts";
 import { parseGoFlags } from "../../stage1/go-flags.ts";
+import { stage1Manifest } from "../../stage1/image/manifest.ts";
 import { metadataUrl } from "../../stage1/metadata-url.ts";
 import { readPodFile, readPodLink } from "../../stage1/pod-files.ts";
 import * as podPaths from "../../stage1/pod-paths.ts";
 import * as record from "../../stage1/pod-record.ts";
-import { stage1Manifest } from "../../stage1/image/manifest.ts";
 
 const UUID = "01234567-89ab-4cde-8f01-23456789abcd";
 
