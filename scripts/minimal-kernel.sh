@@ -35,7 +35,7 @@ package=$(source_package)
 }
 echo "minimal-kernel: installing $package and what builds it"
 DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=900 -qq install -y --no-install-recommends \
-	"$package" make gcc libc6-dev flex bison libelf-dev libssl-dev bc xz-utils kmod cpio >/dev/null
+	"$package" make gcc libc6-dev flex bison libelf-dev libssl-dev bc xz-utils >/dev/null
 
 work=$(mktemp -d -p "${TMPDIR:-/var/tmp}" rkt-kernel-XXXXXX)
 trap 'rm -rf "$work"' EXIT
