@@ -1,6 +1,7 @@
 /*
  * agent CHANNEL: the host's arm in the guest. It says when all apps were started, begins the way down when it is told
- * to, and runs commands in apps. CHANNEL is a terminal device, or virtio:NAME for the port of that name.
+ * to, and runs commands in apps. CHANNEL is a terminal device, virtio:NAME for the port of that name, or fd:NUMBER for
+ * an open descriptor.
  */
 #define _GNU_SOURCE
 #include "commands.h"
@@ -61,8 +62,14 @@ static int open_port(const char *name)
 static int open_channel(const char *name)
 {
 	struct termios modes;
-	int fd = !strncmp(name, "virtio:", 7) ? open_port(name + 7) : open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	int fd;
 
+	if (!strncmp(name, "virtio:", 7))
+		fd = open_port(name + 7);
+	else if (!strncmp(name, "fd:", 3))
+		fd = fcntl(atoi(name + 3), F_DUPFD_CLOEXEC, 3);
+	else
+		fd = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		die(name);
 	if (tcgetattr(fd, &modes) == 0) {
@@ -124,12 +131,13 @@ int main(int argc, char **argv)
 	int children = watch_children();
 	stream_init(&channel, open_channel(argv[1]));
 	commands_init(isatty(channel.fd));
+	stream_send(&channel, 0, FRAME_HELLO, NULL, 0);
 	for (;;) {
 		struct pollfd fds[2 + COMMAND_POLLS] = {
 			{ .fd = channel.fd, .events = (short)(POLLIN | (channel.out_size > 0 ? POLLOUT : 0)) },
 			{ .fd = children, .events = POLLIN },
 		};
-		size_t count = commands_poll(fds + 2);
+		size_t count = commands_poll(fds + 2, stream_has_room(&channel));
 
 		if (!told && is_ready())
 			told = stream_send(&channel, 0, FRAME_READY, NULL, 0);
@@ -139,7 +147,7 @@ int main(int argc, char **argv)
 		int patience = channel.out_size > 0 ? ROOM_POLL_MS : told ? -1 : READY_POLL_MS;
 		if (poll(fds, 2 + count, patience) < 0 && errno != EINTR)
 			die("poll");
-		if (fds[0].revents & POLLIN)
+		if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))
 			take_frames(&channel);
 		while (read(children, &info, sizeof info) == (ssize_t)sizeof info)
 			;

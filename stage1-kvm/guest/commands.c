@@ -15,8 +15,6 @@
 
 #define HELPER "/rkt/enter-helper"
 #define FILTERS "/rkt/seccomp"
-/* What a command may print before the host has said that it wants more. */
-#define CREDIT 65536u
 #define CHUNK 8192u
 #define WORDS 4096u
 
@@ -59,6 +57,15 @@ static void close_fd(int *fd)
 	if (*fd >= 0)
 		close(*fd);
 	*fd = -1;
+}
+
+static void forget(struct command *command)
+{
+	close_fd(&command->in);
+	close_fd(&command->out);
+	close_fd(&command->err);
+	free(command->pending);
+	memset(command, 0, sizeof *command);
 }
 
 static void fail(struct stream *channel, uint16_t session, const char *text)
@@ -111,7 +118,8 @@ static void child(const char *app, char **words, size_t count, const char *termi
 			close(ends[i]);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
+	for (int number = 1; number < NSIG; number++)
+		signal(number, SIG_DFL);
 	setsid();
 	if (isatty(0))
 		ioctl(0, TIOCSCTTY, 0);
@@ -120,8 +128,6 @@ static void child(const char *app, char **words, size_t count, const char *termi
 
 static bool open_ends(struct command *command, int ends[3])
 {
-	int pipes[3][2];
-
 	if (command->terminal) {
 		struct winsize size = { .ws_row = 24, .ws_col = 80 };
 		if (openpty(&command->in, &ends[0], NULL, NULL, &size) < 0)
@@ -130,16 +136,18 @@ static bool open_ends(struct command *command, int ends[3])
 		command->out = fcntl(command->in, F_DUPFD_CLOEXEC, 3);
 		ends[1] = fcntl(ends[0], F_DUPFD_CLOEXEC, 3);
 		ends[2] = fcntl(ends[0], F_DUPFD_CLOEXEC, 3);
+		if (command->out < 0 || ends[1] < 0 || ends[2] < 0)
+			return false;
 	} else {
-		for (int i = 0; i < 3; i++)
-			if (pipe2(pipes[i], O_CLOEXEC) < 0)
+		int *own[3] = { &command->in, &command->out, &command->err };
+		for (int i = 0; i < 3; i++) {
+			int both[2];
+			if (pipe2(both, O_CLOEXEC) < 0)
 				return false;
-		command->in = pipes[0][1];
-		command->out = pipes[1][0];
-		command->err = pipes[2][0];
-		ends[0] = pipes[0][0];
-		ends[1] = pipes[1][1];
-		ends[2] = pipes[2][1];
+			/* Of its input the command has the end to read. */
+			ends[i] = both[i == 0 ? 0 : 1];
+			*own[i] = both[i == 0 ? 1 : 0];
+		}
 	}
 	for (int *fd = &command->in; fd <= &command->err; fd++)
 		if (*fd >= 0)
@@ -154,7 +162,7 @@ static void start(const struct frame *frame, struct stream *channel)
 	char *words[WORDS];
 	size_t count = 0;
 	struct command *command = NULL;
-	int ends[3];
+	int ends[3] = { -1, -1, -1 };
 
 	memcpy(text, frame->payload, frame->length);
 	if (frame->length == 0 || text[frame->length - 1] != '\0')
@@ -170,15 +178,16 @@ static void start(const struct frame *frame, struct stream *channel)
 		return fail(channel, frame->session, "too many commands at once in this pod");
 	*command = (struct command){ .in = -1, .out = -1, .err = -1, .credit = CREDIT };
 	command->terminal = !strcmp(words[1], "tty");
-	if (!open_ends(command, ends))
-		return fail(channel, frame->session, strerror(errno));
-	command->pid = fork();
+	command->pid = open_ends(command, ends) ? fork() : -1;
+	int error = errno;
 	if (command->pid == 0)
 		child(words[0], words + 3, count - 3, words[2], ends);
 	for (int i = 0; i < 3; i++)
-		close(ends[i]);
-	if (command->pid < 0)
-		return fail(channel, frame->session, strerror(errno));
+		close_fd(&ends[i]);
+	if (command->pid < 0) {
+		forget(command);
+		return fail(channel, frame->session, strerror(error));
+	}
 	command->session = frame->session;
 	give_credit(channel, command->session, input_window);
 }
@@ -236,7 +245,7 @@ void commands_take(const struct frame *frame, struct stream *channel)
 	}
 }
 
-size_t commands_poll(struct pollfd *fds)
+size_t commands_poll(struct pollfd *fds, bool room)
 {
 	size_t count = 0;
 
@@ -245,9 +254,9 @@ size_t commands_poll(struct pollfd *fds)
 			continue;
 		if (c->in >= 0 && c->pending_size > 0)
 			fds[count++] = (struct pollfd){ .fd = c->in, .events = POLLOUT };
-		if (c->out >= 0 && c->credit > 0)
+		if (room && c->out >= 0 && c->credit > 0)
 			fds[count++] = (struct pollfd){ .fd = c->out, .events = POLLIN };
-		if (c->err >= 0 && c->credit > 0)
+		if (room && c->err >= 0 && c->credit > 0)
 			fds[count++] = (struct pollfd){ .fd = c->err, .events = POLLIN };
 	}
 	return count;
@@ -281,7 +290,7 @@ static bool drain(struct command *command, int *fd, uint8_t type, struct stream 
 	while (*fd >= 0 && command->credit > 0) {
 		size_t most = command->credit < sizeof data ? command->credit : sizeof data;
 		/* The credits of all sessions together fit into the queue only while the host reads. */
-		if (channel->out_size > QUEUE_LIMIT / 2)
+		if (!stream_has_room(channel))
 			return true;
 		ssize_t n = read(*fd, data, most);
 		if (n < 0 && errno == EAGAIN)
@@ -296,15 +305,6 @@ static bool drain(struct command *command, int *fd, uint8_t type, struct stream 
 			return false;
 	}
 	return *fd >= 0;
-}
-
-static void forget(struct command *command)
-{
-	close_fd(&command->in);
-	close_fd(&command->out);
-	close_fd(&command->err);
-	free(command->pending);
-	memset(command, 0, sizeof *command);
 }
 
 void commands_serve(struct stream *channel)

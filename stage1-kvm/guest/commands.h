@@ -13,8 +13,8 @@
 void commands_init(bool serial_line);
 /* A frame from the host. */
 void commands_take(const struct frame *frame, struct stream *channel);
-/* Fills in what to wait for and gives the number of entries. */
-size_t commands_poll(struct pollfd *fds);
+/* Fills in what to wait for and gives the number of entries. `room`: the channel takes data. */
+size_t commands_poll(struct pollfd *fds, bool room);
 /* Moves what can be moved, and says which commands have ended. */
 void commands_serve(struct stream *channel);
 

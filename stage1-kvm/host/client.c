@@ -23,8 +23,8 @@
 
 #define CONTROL_SOCKET "control"
 #define FAILED 254
-#define CREDIT 65536u
 #define CHUNK 8192u
+#define MALFORMED "the answer of the virtual machine is malformed"
 
 static struct termios saved_modes;
 static bool is_raw;
@@ -123,17 +123,23 @@ static void write_all(int fd, const unsigned char *data, size_t size)
 static void __attribute__((noreturn)) end_as(const struct frame *frame)
 {
 	restore_terminal();
-	if (frame->length != 2)
-		give_up("the answer of the virtual machine is malformed");
+	if (frame->length != 2 || frame->payload[0] > 1)
+		give_up(MALFORMED);
+	int number = frame->payload[1];
 	if (frame->payload[0] == 0)
-		exit(frame->payload[1]);
+		exit(number);
+	if (number < 1 || number >= NSIG)
+		give_up(MALFORMED);
+	/* Nothing ends by these, and they would only stop this program. */
+	if (number == SIGSTOP || number == SIGTSTP || number == SIGTTIN || number == SIGTTOU)
+		exit(128 + number);
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
-	signal(frame->payload[1], SIG_DFL);
+	signal(number, SIG_DFL);
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	kill(getpid(), frame->payload[1]);
-	exit(128 + (frame->payload[1] & 127));
+	kill(getpid(), number);
+	exit(128 + number);
 }
 
 static uint32_t number(const unsigned char *bytes)
@@ -163,7 +169,7 @@ static void take_frame(const struct frame *frame, struct stream *stream, uint32_
 		text[length] = '\0';
 		/* The guest's words must not steer the terminal. */
 		for (char *c = text; *c; c++)
-			if ((unsigned char)*c < ' ' || *c == 127)
+			if ((unsigned char)*c < ' ' || (unsigned char)*c >= 127)
 				*c = '?';
 		give_up(text);
 	}
@@ -240,11 +246,14 @@ int main(int argc, char **argv)
 			pass_signals(signals, &stream);
 		if (fds[2].revents)
 			take_input(&stream, &credit, &open_input);
-		bool alive = stream_flush(&stream);
-		if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))
-			alive = stream_fill(&stream) && alive;
-		while ((taken = stream_next(&stream, &frame)) > 0)
-			take_frame(&frame, &stream, &credit);
+		/* Who takes nothing any more has perhaps said why. */
+		bool open_output = stream_flush(&stream), alive = true;
+		do {
+			if (!open_output || fds[0].revents & (POLLIN | POLLHUP | POLLERR))
+				alive = stream_fill(&stream);
+			while ((taken = stream_next(&stream, &frame)) > 0)
+				take_frame(&frame, &stream, &credit);
+		} while (!open_output && alive && taken == 0);
 		if (!alive || taken < 0)
 			give_up("the monitor of the pod has gone");
 	}

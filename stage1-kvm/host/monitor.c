@@ -36,6 +36,10 @@
 #define SERVED_FD 3
 /* After the guest was asked to end it has as long as systemd gives a service, then it is ended. */
 #define GRACE_MS (90 * 1000)
+/* There is nobody to ask any more: as long as a guest that is about to end anyway may take. */
+#define UNHEARD_GRACE_MS (5 * 1000)
+/* A second signal means that the first was in vain, but not sooner. */
+#define PATIENCE_MS (10 * 1000)
 
 struct options {
 	const char *status;
@@ -111,6 +115,7 @@ static pid_t start(char **argv, int count, int served, const char *output, const
 			dup2(fd, i);
 	}
 	sigprocmask(SIG_UNBLOCK, signals, NULL);
+	signal(SIGPIPE, SIG_DFL);
 	unsetenv("NOTIFY_SOCKET");
 	execv(words[0], words);
 	die(words[0]);
@@ -128,7 +133,7 @@ static int listen_for_helper(void)
 	return fd;
 }
 
-/* Written by the guest: no link is followed, and only a number counts. */
+/* Written by the guest: no link is followed, and only one line with a number counts. */
 static int read_status(const char *file)
 {
 	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, .resolve = RESOLVE_NO_SYMLINKS };
@@ -140,7 +145,7 @@ static int read_status(const char *file)
 		return -1;
 	close(fd);
 	long status = strtol(text, &end, 10);
-	return end != text && *end == '\n' && status >= 0 && status <= 255 ? (int)status : -1;
+	return end != text && !strcmp(end, "\n") && status >= 0 && status <= 255 ? (int)status : -1;
 }
 
 struct machine {
@@ -148,11 +153,15 @@ struct machine {
 	pid_t hypervisor;
 	struct stream channel;
 	bool channel_open;
+	/* An agent listens: what was sent to nobody a terminal could answer with an echo. */
+	bool agent_there;
 	bool agent_ready;
+	bool helper_ended;
 	struct sessions sessions;
 	/* An end was asked for. */
 	bool ending;
-	/* CLOCK_MONOTONIC, in milliseconds: when an end that was asked for is forced. */
+	/* CLOCK_MONOTONIC, in milliseconds: when that was, and when it is forced. */
+	int64_t asked;
 	int64_t deadline;
 };
 
@@ -169,9 +178,11 @@ static void ask_to_end(struct machine *machine)
 	if (machine->ending)
 		return;
 	machine->ending = true;
-	machine->deadline = now() + GRACE_MS;
+	machine->asked = now();
+	machine->deadline = machine->asked + (machine->channel_open ? GRACE_MS : UNHEARD_GRACE_MS);
 	notify("STOPPING=1");
-	if (machine->channel_open)
+	/* An agent that is not there yet is told when it comes. */
+	if (machine->channel_open && machine->agent_there)
 		stream_send(&machine->channel, 0, FRAME_SHUTDOWN, NULL, 0);
 }
 
@@ -195,6 +206,7 @@ static bool reap(struct machine *machine)
 			gone = true;
 		} else if (pid == machine->helper) {
 			machine->helper = 0;
+			machine->helper_ended = machine->hypervisor > 0;
 			end_machine(machine);
 		}
 	}
@@ -207,12 +219,43 @@ static bool take_signals(struct machine *machine, int fd)
 	bool gone = false;
 
 	while (read(fd, &info, sizeof info) == (ssize_t)sizeof info) {
+		bool again = machine->ending && (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT);
 		if (info.ssi_signo == SIGCHLD)
 			gone = reap(machine) || gone;
+		else if (again && now() - machine->asked >= PATIENCE_MS)
+			end_machine(machine);
 		else
 			ask_to_end(machine);
 	}
 	return gone;
+}
+
+static void agent_says_hello(struct machine *machine)
+{
+	if (machine->agent_there)
+		sessions_fail(&machine->sessions, "the agent in the virtual machine was started again");
+	machine->agent_there = true;
+	if (machine->ending)
+		stream_send(&machine->channel, 0, FRAME_SHUTDOWN, NULL, 0);
+}
+
+/* False for what no guest that keeps to the protocol sends. */
+static bool take_frame(struct machine *machine, const struct frame *frame)
+{
+	if (frame->session != 0)
+		return machine->agent_there && sessions_take(&machine->sessions, frame, &machine->channel);
+	if (frame->length != 0)
+		return false;
+	if (frame->type == FRAME_HELLO) {
+		agent_says_hello(machine);
+		return true;
+	}
+	if (frame->type != FRAME_READY || !machine->agent_there)
+		return false;
+	if (!machine->agent_ready)
+		notify("READY=1");
+	machine->agent_ready = true;
+	return true;
 }
 
 static void take_frames(struct machine *machine)
@@ -221,15 +264,25 @@ static void take_frames(struct machine *machine)
 	bool alive = stream_fill(&machine->channel);
 	int taken;
 
-	while ((taken = stream_next(&machine->channel, &frame)) > 0) {
-		if (frame.type == FRAME_READY && !machine->agent_ready) {
-			machine->agent_ready = true;
-			notify("READY=1");
-		} else if (frame.type != FRAME_READY) {
-			sessions_take(&machine->sessions, &frame);
+	while ((taken = stream_next(&machine->channel, &frame)) > 0)
+		if (!take_frame(machine, &frame)) {
+			taken = -1;
+			break;
 		}
-	}
+	if (taken < 0)
+		dprintf(2, "monitor: the guest does not keep to the protocol; the control channel is closed\n");
 	machine->channel_open = alive && taken == 0;
+}
+
+/* Both ways; whoever waits for an answer is told when there will be none. */
+static void serve_channel(struct machine *machine, short events)
+{
+	if (events & (POLLIN | POLLHUP | POLLERR))
+		take_frames(machine);
+	if (machine->channel_open && machine->agent_there && !stream_flush(&machine->channel))
+		machine->channel_open = false;
+	if (!machine->channel_open)
+		sessions_fail(&machine->sessions, "the control channel of the virtual machine was closed");
 }
 
 static void watch(struct machine *machine, int signals)
@@ -238,9 +291,10 @@ static void watch(struct machine *machine, int signals)
 		struct pollfd fds[2 + SESSIONS + 1] = {
 			{ .fd = signals, .events = POLLIN },
 			{ .fd = machine->channel_open ? machine->channel.fd : -1,
-			  .events = (short)(POLLIN | (machine->channel.out_size > 0 ? POLLOUT : 0)) },
+			  .events = (short)(POLLIN | (machine->agent_there && machine->channel.out_size > 0 ? POLLOUT : 0)) },
 		};
-		size_t clients = sessions_poll(&machine->sessions, fds + 2);
+		size_t clients = sessions_poll(&machine->sessions, fds + 2,
+					       !machine->channel_open || stream_has_room(&machine->channel));
 		int64_t left = machine->ending ? machine->deadline - now() : -1;
 		if (machine->ending && left <= 0) {
 			end_machine(machine);
@@ -250,11 +304,9 @@ static void watch(struct machine *machine, int signals)
 			die("poll");
 		if (fds[0].revents && take_signals(machine, signals))
 			return;
-		if (fds[1].revents & POLLOUT && !stream_flush(&machine->channel))
-			machine->channel_open = false;
-		if (fds[1].revents & (POLLIN | POLLHUP | POLLERR))
-			take_frames(machine);
-		sessions_serve(&machine->sessions, fds + 2, clients, &machine->channel);
+		if (machine->channel_open)
+			serve_channel(machine, fds[1].revents);
+		sessions_serve(&machine->sessions, fds + 2, clients, machine->channel_open ? &machine->channel : NULL);
 	}
 }
 
@@ -273,6 +325,8 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof caught / sizeof *caught; i++)
 		sigaddset(&signals, caught[i]);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
+	/* A client may go while it is written to. */
+	signal(SIGPIPE, SIG_IGN);
 	int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (signal_fd < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		die("socketpair");
@@ -296,6 +350,7 @@ int main(int argc, char **argv)
 	int status = read_status(options.status);
 	if (status >= 0)
 		return status;
-	dprintf(2, "monitor: the virtual machine ended before the pod had a status\n");
+	dprintf(2, "monitor: the virtual machine ended before the pod had a status%s\n",
+		machine.helper_ended ? ", because the program that serves its files has ended" : "");
 	return FAILED;
 }

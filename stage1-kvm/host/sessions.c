@@ -14,11 +14,12 @@
 
 /* Relative to the pod directory, so that no path is too long for an address. */
 #define CONTROL_SOCKET "control"
+#define CLOSED "the control channel of the virtual machine is closed"
 
 void sessions_init(struct sessions *sessions)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = CONTROL_SOCKET };
-	mode_t mask = umask(0077);
+	mode_t mask = umask(0177);
 
 	memset(sessions, 0, sizeof *sessions);
 	unlink(CONTROL_SOCKET);
@@ -31,28 +32,49 @@ void sessions_init(struct sessions *sessions)
 	umask(mask);
 }
 
-size_t sessions_poll(struct sessions *sessions, struct pollfd *fds)
+size_t sessions_poll(struct sessions *sessions, struct pollfd *fds, bool room)
 {
 	size_t count = 0;
 
 	fds[count++] = (struct pollfd){ .fd = sessions->listener, .events = POLLIN };
 	for (size_t i = 0; i < SESSIONS; i++) {
 		struct session *session = &sessions->all[i];
-		if (session->used && !session->orphan)
+		if (session->used && session->client.fd >= 0)
 			fds[count++] = (struct pollfd){
 				.fd = session->client.fd,
-				.events = (short)(POLLIN | (session->client.out_size > 0 ? POLLOUT : 0)),
+				.events = (short)((room ? POLLIN : 0) | (session->client.out_size > 0 ? POLLOUT : 0)),
 			};
 	}
 	return count;
 }
 
-static void accept_client(struct sessions *sessions)
+static void tell(struct session *session, const char *why)
+{
+	session->told = true;
+	/* A client that cannot even be told sees the connection end. */
+	if (stream_send(&session->client, 0, FRAME_FAILED, why, strlen(why)))
+		stream_flush(&session->client);
+	else
+		stream_free(&session->client);
+}
+
+static void refuse(int fd, const char *why)
+{
+	struct session session = { .used = false };
+
+	stream_init(&session.client, fd);
+	tell(&session, why);
+	stream_free(&session.client);
+}
+
+static void accept_client(struct sessions *sessions, const struct stream *channel)
 {
 	int fd = accept4(sessions->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0)
 		return;
+	if (!channel)
+		return refuse(fd, CLOSED);
 	for (size_t i = 0; i < SESSIONS; i++) {
 		struct session *session = &sessions->all[i];
 		if (session->used)
@@ -60,29 +82,42 @@ static void accept_client(struct sessions *sessions)
 		memset(session, 0, sizeof *session);
 		stream_init(&session->client, fd);
 		session->used = true;
+		session->credit = CREDIT;
 		return;
 	}
-	struct stream client;
-	stream_init(&client, fd);
-	static const char full[] = "too many commands at once in this pod";
-	stream_send(&client, 0, FRAME_FAILED, full, sizeof full - 1);
-	stream_flush(&client);
-	stream_free(&client);
+	refuse(fd, "too many commands at once in this pod");
 }
 
-/* The number is used again only when the guest has said that the command has ended. */
-static void drop_client(struct session *session, uint16_t number, struct stream *channel)
+static void free_if_done(struct session *session)
+{
+	if (session->client.fd < 0 && (!session->started || session->over))
+		session->used = false;
+}
+
+/* As a terminal that is closed. */
+static void hang_up(const struct session *session, uint16_t number, struct stream *channel)
 {
 	const unsigned char hangup = SIGHUP;
 
-	stream_free(&session->client);
-	if (!session->started || session->finished) {
-		session->used = false;
+	if (!channel || !session->started || session->over)
 		return;
-	}
-	session->orphan = true;
 	stream_send(channel, number, FRAME_STDIN_EOF, NULL, 0);
 	stream_send(channel, number, FRAME_SIGNAL, &hangup, 1);
+}
+
+static void drop_client(struct session *session, uint16_t number, struct stream *channel)
+{
+	stream_free(&session->client);
+	hang_up(session, number, channel);
+	free_if_done(session);
+}
+
+static void add_credit(struct session *session, const struct frame *frame)
+{
+	uint32_t more = frame->payload[0] | (uint32_t)frame->payload[1] << 8 | (uint32_t)frame->payload[2] << 16 |
+			(uint32_t)frame->payload[3] << 24;
+
+	session->credit = more < CREDIT - session->credit ? session->credit + more : CREDIT;
 }
 
 /* False for what a client may not say. */
@@ -92,82 +127,121 @@ static bool pass_on(struct session *session, uint16_t number, const struct frame
 
 	if (!known || (frame->type == FRAME_START) == session->started)
 		return false;
+	if (frame->type == FRAME_STDOUT_CREDIT) {
+		if (frame->length != 4)
+			return false;
+		add_credit(session, frame);
+	}
 	session->started = true;
 	return stream_send(channel, number, frame->type, frame->payload, frame->length);
 }
 
-static void serve_client(struct session *session, uint16_t number, short events, struct stream *channel)
+/* False when the client has gone or talks nonsense. */
+static bool hear_client(struct session *session, uint16_t number, struct stream *channel)
 {
 	struct frame frame;
-	bool alive = true;
-	int taken = 0;
+	int taken;
 
-	if (events & POLLOUT)
-		alive = stream_flush(&session->client);
-	if (alive && events & (POLLIN | POLLHUP | POLLERR)) {
-		alive = stream_fill(&session->client);
-		while ((taken = stream_next(&session->client, &frame)) > 0)
-			if (!session->finished && !pass_on(session, number, &frame, channel)) {
-				taken = -1;
-				break;
-			}
+	/* Without room only the end of a client is reported, whose input nobody wants any more. */
+	if ((channel && !stream_has_room(channel)) || !stream_fill(&session->client))
+		return false;
+	while ((taken = stream_next(&session->client, &frame)) > 0) {
+		if (session->told)
+			continue;
+		if (!channel)
+			tell(session, CLOSED);
+		else if (!pass_on(session, number, &frame, channel))
+			return false;
 	}
-	bool done = session->finished && session->client.out_size == 0;
-	if (!alive || taken < 0 || done)
+	return taken == 0;
+}
+
+static void serve_client(struct session *session, uint16_t number, short events, struct stream *channel)
+{
+	/* Another client may have filled the channel since this one was polled. */
+	bool waits = channel && !stream_has_room(channel) && !(events & (POLLHUP | POLLERR));
+	bool alive = !(events & POLLOUT) || stream_flush(&session->client);
+
+	if (alive && !waits && events & (POLLIN | POLLHUP | POLLERR))
+		alive = hear_client(session, number, channel);
+	if (!alive)
 		drop_client(session, number, channel);
+	free_if_done(session);
 }
 
 void sessions_serve(struct sessions *sessions, const struct pollfd *fds, size_t count, struct stream *channel)
 {
 	for (size_t i = 0; i < SESSIONS; i++) {
 		struct session *session = &sessions->all[i];
-		for (size_t j = 1; j < count && session->used && !session->orphan; j++)
+		for (size_t j = 1; j < count && session->used && session->client.fd >= 0; j++)
 			if (fds[j].fd == session->client.fd && fds[j].revents)
 				serve_client(session, (uint16_t)(i + 1), fds[j].revents, channel);
 	}
 	/* Last, because a new client may have the descriptor of one that has just gone. */
 	if (fds[0].revents)
-		accept_client(sessions);
+		accept_client(sessions, channel);
 }
 
-bool sessions_take(struct sessions *sessions, const struct frame *frame)
+/* False when the guest has sent more output than it was allowed. */
+static bool take_credit(struct session *session, const struct frame *frame)
+{
+	if (frame->type != FRAME_STDOUT && frame->type != FRAME_STDERR)
+		return true;
+	if (frame->length > session->credit)
+		return false;
+	session->credit -= frame->length;
+	return true;
+}
+
+bool sessions_take(struct sessions *sessions, const struct frame *frame, struct stream *channel)
 {
 	size_t index = (size_t)frame->session - 1;
+	bool last = frame->type == FRAME_EXITED || frame->type == FRAME_FAILED;
+	bool known = last || frame->type == FRAME_STDOUT || frame->type == FRAME_STDERR || frame->type == FRAME_STDIN_CREDIT;
 
-	if (index >= SESSIONS || !sessions->all[index].used || !sessions->all[index].started)
+	if (!known || index >= SESSIONS)
 		return false;
 	struct session *session = &sessions->all[index];
-	bool last = frame->type == FRAME_EXITED || frame->type == FRAME_FAILED;
-	if (session->orphan) {
-		if (last)
-			session->used = false;
-		return true;
+	if (!session->used || !session->started || session->over)
+		return false;
+	session->over = last;
+	if (session->client.fd >= 0 && !session->told) {
+		if (!take_credit(session, frame) ||
+		    !stream_send(&session->client, 0, frame->type, frame->payload, frame->length)) {
+			dprintf(2, "monitor: the guest sent more than session %u may; the session is closed\n", frame->session);
+			tell(session, "the virtual machine sent more than it may");
+			hang_up(session, frame->session, channel);
+		} else {
+			stream_flush(&session->client);
+			session->told = last;
+		}
 	}
-	if (session->finished)
-		return true;
-	if (!stream_send(&session->client, 0, frame->type, frame->payload, frame->length)) {
-		stream_free(&session->client);
-		session->orphan = true;
-		return true;
-	}
-	stream_flush(&session->client);
-	session->finished = last;
+	free_if_done(session);
 	return true;
+}
+
+void sessions_fail(struct sessions *sessions, const char *why)
+{
+	for (size_t i = 0; i < SESSIONS; i++) {
+		struct session *session = &sessions->all[i];
+		if (!session->used || !session->started || session->over)
+			continue;
+		session->over = true;
+		if (session->client.fd >= 0 && !session->told)
+			tell(session, why);
+		free_if_done(session);
+	}
 }
 
 void sessions_end(struct sessions *sessions)
 {
-	static const char gone[] = "the virtual machine has ended";
-
 	for (size_t i = 0; i < SESSIONS; i++) {
 		struct session *session = &sessions->all[i];
-		if (!session->used || session->orphan)
+		if (!session->used || session->client.fd < 0)
 			continue;
-		if (!session->finished)
-			stream_send(&session->client, 0, FRAME_FAILED, gone, sizeof gone - 1);
-		stream_flush(&session->client);
+		if (!session->told)
+			tell(session, "the virtual machine has ended");
 		stream_free(&session->client);
-		session->used = false;
 	}
 	close(sessions->listener);
 	unlink(CONTROL_SOCKET);

@@ -13,13 +13,17 @@
 #define SESSIONS 64
 
 struct session {
-	struct stream client;
-	/* The client is gone, the command in the guest not yet. */
-	bool orphan;
 	bool used;
+	/* Its descriptor is -1 once the client has gone. */
+	struct stream client;
+	/* The guest was told to start the command. */
 	bool started;
-	/* To be closed once everything was written. */
-	bool finished;
+	/* The guest has said that the command has ended; only then its number is used again. */
+	bool over;
+	/* The client was told how it ended, and is heard no more. */
+	bool told;
+	/* Bytes of output that the guest may still send. */
+	uint32_t credit;
 };
 
 struct sessions {
@@ -29,13 +33,15 @@ struct sessions {
 
 /* Makes the control socket in the working directory, for root only. */
 void sessions_init(struct sessions *sessions);
-/* Fills in what to wait for and gives the number of entries, at most SESSIONS + 1. */
-size_t sessions_poll(struct sessions *sessions, struct pollfd *fds);
-/* Does what the entries ask for; frames of clients go to the channel. */
+/* Fills in what to wait for and gives the number of entries, at most SESSIONS + 1. `room`: the channel takes data. */
+size_t sessions_poll(struct sessions *sessions, struct pollfd *fds, bool room);
+/* Does what the entries ask for; frames of clients go to the channel. NULL when it is closed for good. */
 void sessions_serve(struct sessions *sessions, const struct pollfd *fds, size_t count, struct stream *channel);
-/* A frame from the guest. False when it is for no session. */
-bool sessions_take(struct sessions *sessions, const struct frame *frame);
-/* There is no guest any more: every client is told. */
+/* A frame from the guest. False when no guest that keeps to the protocol sends it. */
+bool sessions_take(struct sessions *sessions, const struct frame *frame, struct stream *channel);
+/* What was started in the guest is gone: every client that waits for it is told why. */
+void sessions_fail(struct sessions *sessions, const char *why);
+/* There is no guest any more. */
 void sessions_end(struct sessions *sessions);
 
 #endif

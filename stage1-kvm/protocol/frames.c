@@ -64,6 +64,11 @@ int stream_next(struct stream *stream, struct frame *frame)
 	return 1;
 }
 
+bool stream_has_room(const struct stream *stream)
+{
+	return stream->out_size <= QUEUE_LIMIT / 2;
+}
+
 bool stream_send(struct stream *stream, uint16_t session, uint8_t type, const void *payload, size_t length)
 {
 	const unsigned char header[HEADER] = {

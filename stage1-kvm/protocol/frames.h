@@ -13,6 +13,8 @@
 #define PAYLOAD_LIMIT 32768u
 /* What may wait to be written to one peer. */
 #define QUEUE_LIMIT (1024u * 1024u)
+/* Bytes of one session that may be on their way in each direction before the receiver says that it wants more. */
+#define CREDIT 65536u
 
 enum frame_type {
 	/* From the host. */
@@ -30,6 +32,8 @@ enum frame_type {
 	FRAME_READY = 19,
 	FRAME_FAILED = 20,
 	FRAME_STDIN_CREDIT = 21,
+	/* The first of an agent: there is one that listens, and what was started by one before it is gone. */
+	FRAME_HELLO = 22,
 };
 
 struct frame {
@@ -56,6 +60,8 @@ void stream_free(struct stream *stream);
 bool stream_fill(struct stream *stream);
 /* Takes the next whole frame: 1, 0 when there is none yet, -1 when it is malformed. Valid until the next call. */
 int stream_next(struct stream *stream, struct frame *frame);
+/* Whether data may be queued; what is above is kept for frames that only say something. */
+bool stream_has_room(const struct stream *stream);
 /* Queues a frame. False when too much waits already. */
 bool stream_send(struct stream *stream, uint16_t session, uint8_t type, const void *payload, size_t length);
 /* Writes what can be written. False after an error. */

@@ -1,0 +1,145 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { compileStatic } from "../../stage1/rootfs/root-file-system.ts";
+
+/** The control channel's programs, with a process in place of the virtual machine that the monitor starts. */
+export interface FakeMachine {
+	/** A guest that runs the real agent in a root of its own, whose helper confines nothing. */
+	readonly guest: readonly string[];
+	/** A guest that runs `script` with `frame(session, type, payload)`, `send(bytes)` and `onStart(session => ...)`. */
+	hostileGuest(script: string): readonly string[];
+	start(hypervisor: readonly string[], options?: StartOptions): FakePod;
+}
+
+export interface StartOptions {
+	readonly helper?: readonly string[];
+	readonly environment?: Readonly<Record<string, string>>;
+}
+
+export interface FakePod {
+	readonly directory: string;
+	readonly monitor: ChildProcess;
+	readonly ended: Promise<Ending>;
+	/** Runs the client; `words` is the command in the app. */
+	enter(...words: readonly string[]): ChildProcess;
+}
+
+export interface Ending {
+	readonly status: number | null;
+	readonly signal: NodeJS.Signals | null;
+	readonly stdout: Buffer;
+	readonly stderr: string;
+}
+
+/** Files of each program, below stage1-kvm. */
+const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
+	monitor: ["host/monitor.c", "host/sessions.c", "host/notify.c", "protocol/frames.c"],
+	client: ["host/client.c", "protocol/frames.c"],
+	agent: ["guest/agent.c", "guest/commands.c", "guest/find-app.c", "protocol/frames.c"],
+};
+
+/** 37 is SIGRTMIN+3, at which systemd begins the way down. The agent is started again, as its unit has it. */
+const GUEST = `trap 'echo 7 > /rkt/pod-status; exit 0' 37
+while :; do /rkt/vm/agent fd:3 & echo $! > /agent-pid; wait $!; done
+`;
+
+const HELPER = `#!/bin/sh
+while [ "$1" != -- ]; do shift; done
+shift
+exec "$@"
+`;
+
+const HOSTILE_GUEST = `
+const channel = new (require("node:net").Socket)({ fd: 3 });
+const send = (bytes) => channel.write(bytes);
+const frame = (session, type, payload = Buffer.alloc(0), length = payload.length) => {
+	const header = Buffer.alloc(8);
+	header.writeUInt32LE(length, 0);
+	header.writeUInt16LE(session, 4);
+	header[6] = type;
+	return Buffer.concat([header, payload]);
+};
+const onStart = (then) => channel.once("data", (bytes) => then(bytes.readUInt16LE(4)));
+setInterval(() => {}, 1000);
+send(frame(0, 22));
+`;
+
+/** Needs root, and a mount namespace that is nobody else's: mounts below `directory`. */
+export function createFakeMachine(directory: string): FakeMachine {
+	const programs = path.join(directory, "programs");
+	const root = path.join(directory, "root");
+	fs.mkdirSync(programs);
+	for (const [name, files] of Object.entries(PROGRAMS)) {
+		const sources = files.map((file) => path.resolve("stage1-kvm", file));
+		compileStatic(sources, path.join(programs, name), [`-I${path.resolve("stage1-kvm/protocol")}`]);
+	}
+	makeRoot(root, programs);
+	let count = 0;
+	return {
+		guest: ["/usr/sbin/chroot", root, "/bin/sh", "-c", GUEST],
+		hostileGuest: (script) => [process.execPath, "-e", HOSTILE_GUEST + script],
+		start: (hypervisor, options = {}) => {
+			const pod = path.join(directory, `pod-${count++}`);
+			fs.mkdirSync(pod);
+			fs.rmSync(path.join(root, "rkt/pod-status"), { force: true });
+			return start({ pod, programs, root }, hypervisor, options);
+		},
+	};
+}
+
+function makeRoot(root: string, programs: string): void {
+	for (const name of ["bin", "dev", "proc", "rkt/vm", "rkt/spec", "rkt/seccomp"])
+		fs.mkdirSync(path.join(root, name), { recursive: true });
+	fs.copyFileSync("/usr/bin/busybox", path.join(root, "bin/busybox"));
+	for (const name of ["sh", "cat", "sleep", "stty", "seq", "yes", "head", "kill", "true", "touch"])
+		fs.symlinkSync("busybox", path.join(root, "bin", name));
+	fs.copyFileSync(path.join(programs, "agent"), path.join(root, "rkt/vm/agent"));
+	fs.writeFileSync(path.join(root, "rkt/enter-helper"), HELPER, { mode: 0o755 });
+	fs.writeFileSync(path.join(root, "rkt/spec/app"), "");
+	fs.symlinkSync("ready", path.join(root, "rkt/supervisor-status"));
+	const mounted = spawnSync("mount", ["--rbind", "/dev", path.join(root, "dev")], { encoding: "utf8" });
+	if (mounted.status !== 0) throw new Error(mounted.stderr);
+}
+
+function start(
+	{ pod, programs, root }: { pod: string; programs: string; root: string },
+	hypervisor: readonly string[],
+	{ helper = [], environment = {} }: StartOptions,
+): FakePod {
+	const argv = [
+		`--status=${root}/rkt/pod-status`,
+		`--helper=${helper.length}`,
+		"--",
+		...helper,
+		...hypervisor,
+	];
+	const monitor = spawn(path.join(programs, "monitor"), argv, {
+		cwd: pod,
+		env: { PATH: process.env.PATH ?? "", ...environment },
+		stdio: ["ignore", "pipe", "pipe"],
+	});
+	return {
+		directory: pod,
+		monitor,
+		ended: collect(monitor),
+		enter: (...words) =>
+			spawn(path.join(programs, "client"), ["--app=app", "--", ...words], { cwd: pod, stdio: "pipe" }),
+	};
+}
+
+/** What a process printed and how it ended. */
+export function collect(child: ChildProcess): Promise<Ending> {
+	const stdout: Buffer[] = [];
+	const stderr: Buffer[] = [];
+	child.stdout?.on("data", (chunk: Buffer) => stdout.push(chunk));
+	child.stderr?.on("data", (chunk: Buffer) => stderr.push(chunk));
+	// A command may end before it has read everything.
+	child.stdin?.on("error", () => undefined);
+	return new Promise((resolve, reject) => {
+		child.on("error", reject);
+		child.on("close", (status, signal) =>
+			resolve({ status, signal, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString() }),
+		);
+	});
+}
