@@ -24,6 +24,8 @@
 /* inotify(7) sees nothing on some shared file systems. */
 #define READY_POLL_MS 100
 #define ROOM_POLL_MS 5
+/* A serial line has no flow control: what its buffer of 4096 bytes cannot hold is lost. */
+#define SERIAL_WINDOW 2048
 
 static void die(const char *what)
 {
@@ -97,13 +99,16 @@ static int watch_children(void)
 	return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static void take_frames(struct stream *channel)
+static void take_frames(struct stream *channel, bool serial)
 {
+	size_t before = channel->in_size - channel->in_taken;
 	struct frame frame;
 	int taken;
 
 	if (!stream_fill(channel))
 		die("read");
+	if (serial && channel->in_size > before)
+		stream_send_number(channel, 0, FRAME_TAKEN, (uint32_t)(channel->in_size - before));
 	while ((taken = stream_next(channel, &frame)) > 0) {
 		if (frame.type == FRAME_SHUTDOWN)
 			/* systemd starts halt.target for this signal, systemd(1). */
@@ -130,8 +135,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	int children = watch_children();
 	stream_init(&channel, open_channel(argv[1]));
-	commands_init(isatty(channel.fd));
-	stream_send(&channel, 0, FRAME_HELLO, NULL, 0);
+	bool serial = isatty(channel.fd);
+	stream_send_number(&channel, 0, FRAME_HELLO, serial ? SERIAL_WINDOW : 0);
 	for (;;) {
 		struct pollfd fds[2 + COMMAND_POLLS] = {
 			{ .fd = channel.fd, .events = (short)(POLLIN | (channel.out_size > 0 ? POLLOUT : 0)) },
@@ -148,7 +153,7 @@ int main(int argc, char **argv)
 		if (poll(fds, 2 + count, patience) < 0 && errno != EINTR)
 			die("poll");
 		if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))
-			take_frames(&channel);
+			take_frames(&channel, serial);
 		while (read(children, &info, sizeof info) == (ssize_t)sizeof info)
 			;
 		commands_serve(&channel);

@@ -34,23 +34,6 @@ struct command {
 };
 
 static struct command all[COMMANDS];
-static uint32_t input_window = CREDIT;
-
-void commands_init(bool serial_line)
-{
-	/* A serial line has no flow control: what its buffer of 4096 bytes cannot hold is lost. */
-	if (serial_line)
-		input_window = 2048;
-}
-
-static void give_credit(struct stream *channel, uint16_t session, uint32_t bytes)
-{
-	const unsigned char credit[4] = {
-		(unsigned char)bytes, (unsigned char)(bytes >> 8), (unsigned char)(bytes >> 16), (unsigned char)(bytes >> 24),
-	};
-
-	stream_send(channel, session, FRAME_STDIN_CREDIT, credit, sizeof credit);
-}
 
 static void close_fd(int *fd)
 {
@@ -189,7 +172,7 @@ static void start(const struct frame *frame, struct stream *channel)
 		return fail(channel, frame->session, strerror(error));
 	}
 	command->session = frame->session;
-	give_credit(channel, command->session, input_window);
+	stream_send_number(channel, command->session, FRAME_STDIN_CREDIT, CREDIT);
 }
 
 static void queue_input(struct command *command, const struct frame *frame)
@@ -208,11 +191,6 @@ static void send_signal(const struct command *command, int signal)
 {
 	if (signal > 0 && signal < NSIG && command->pid > 0)
 		kill(command->pid, signal);
-}
-
-static uint32_t number(const unsigned char *bytes)
-{
-	return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
 }
 
 void commands_take(const struct frame *frame, struct stream *channel)
@@ -235,11 +213,11 @@ void commands_take(const struct frame *frame, struct stream *channel)
 	else if (frame->type == FRAME_SIGNAL && frame->length == 1)
 		send_signal(command, frame->payload[0]);
 	else if (frame->type == FRAME_STDOUT_CREDIT && frame->length == 4)
-		command->credit += number(frame->payload);
+		command->credit += frame_number(frame);
 	else if (frame->type == FRAME_WINDOW_SIZE && frame->length == 4 && command->terminal && command->out >= 0) {
 		struct winsize size = {
-			.ws_row = (unsigned short)(number(frame->payload) & 0xffff),
-			.ws_col = (unsigned short)(number(frame->payload) >> 16),
+			.ws_row = (unsigned short)(frame_number(frame) & 0xffff),
+			.ws_col = (unsigned short)(frame_number(frame) >> 16),
 		};
 		ioctl(command->out, TIOCSWINSZ, &size);
 	}
@@ -272,7 +250,7 @@ static void feed(struct command *command, struct stream *channel)
 		size_t gone = n < 0 ? command->pending_size : (size_t)n;
 		command->pending_size -= gone;
 		memmove(command->pending, command->pending + gone, command->pending_size);
-		give_credit(channel, command->session, (uint32_t)gone);
+		stream_send_number(channel, command->session, FRAME_STDIN_CREDIT, (uint32_t)gone);
 	}
 	if (command->at_end && command->pending_size == 0 && command->in >= 0) {
 		/* A terminal knows the end of input as a character. */

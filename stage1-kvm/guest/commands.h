@@ -9,8 +9,6 @@
 #define COMMANDS 64
 #define COMMAND_POLLS (COMMANDS * 3)
 
-/* Says what kind of channel it is, before anything else. */
-void commands_init(bool serial_line);
 /* A frame from the host. */
 void commands_take(const struct frame *frame, struct stream *channel);
 /* Fills in what to wait for and gives the number of entries. `room`: the channel takes data. */

@@ -24,6 +24,7 @@
 #define CONTROL_SOCKET "control"
 #define FAILED 254
 #define CHUNK 8192u
+#define NOT_TAKEN "the virtual machine does not take what it is sent"
 #define MALFORMED "the answer of the virtual machine is malformed"
 
 static struct termios saved_modes;
@@ -57,7 +58,7 @@ static int connect_to_monitor(void)
 static void send_or_give_up(struct stream *stream, uint8_t type, const void *payload, size_t length)
 {
 	if (!stream_send(stream, 0, type, payload, length))
-		give_up("the virtual machine does not take what it is sent");
+		give_up(NOT_TAKEN);
 }
 
 static void send_start(struct stream *stream, const char *app, bool terminal, char **words)
@@ -142,27 +143,19 @@ static void __attribute__((noreturn)) end_as(const struct frame *frame)
 	exit(128 + number);
 }
 
-static uint32_t number(const unsigned char *bytes)
-{
-	return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
-}
-
 static void take_frame(const struct frame *frame, struct stream *stream, uint32_t *credit)
 {
 	char text[256];
 
 	if (frame->type == FRAME_STDOUT || frame->type == FRAME_STDERR) {
-		const unsigned char more[4] = {
-			(unsigned char)frame->length, (unsigned char)(frame->length >> 8), (unsigned char)(frame->length >> 16), 0,
-		};
 		write_all(frame->type == FRAME_STDOUT ? 1 : 2, frame->payload, frame->length);
-		send_or_give_up(stream, FRAME_STDOUT_CREDIT, more, sizeof more);
+		if (!stream_send_number(stream, 0, FRAME_STDOUT_CREDIT, frame->length))
+			give_up(NOT_TAKEN);
 	} else if (frame->type == FRAME_EXITED) {
 		end_as(frame);
 	} else if (frame->type == FRAME_STDIN_CREDIT && frame->length == 4) {
-		*credit += number(frame->payload);
-		if (*credit > CREDIT)
-			*credit = CREDIT;
+		uint32_t more = frame_number(frame);
+		*credit = more < CREDIT - *credit ? *credit + more : CREDIT;
 	} else if (frame->type == FRAME_FAILED) {
 		size_t length = frame->length < sizeof text - 1 ? frame->length : sizeof text - 1;
 		memcpy(text, frame->payload, length);

@@ -155,6 +155,9 @@ struct machine {
 	bool channel_open;
 	/* An agent listens: what was sent to nobody a terminal could answer with an echo. */
 	bool agent_there;
+	/* Bytes that may be on their way to the agent at once, and how many of them are free. */
+	size_t window;
+	size_t room;
 	bool agent_ready;
 	bool helper_ended;
 	struct sessions sessions;
@@ -230,11 +233,13 @@ static bool take_signals(struct machine *machine, int fd)
 	return gone;
 }
 
-static void agent_says_hello(struct machine *machine)
+static void agent_says_hello(struct machine *machine, uint32_t window)
 {
 	if (machine->agent_there)
 		sessions_fail(&machine->sessions, "the agent in the virtual machine was started again");
 	machine->agent_there = true;
+	machine->window = window == 0 ? SIZE_MAX : window;
+	machine->room = machine->window;
 	if (machine->ending)
 		stream_send(&machine->channel, 0, FRAME_SHUTDOWN, NULL, 0);
 }
@@ -244,13 +249,15 @@ static bool take_frame(struct machine *machine, const struct frame *frame)
 {
 	if (frame->session != 0)
 		return machine->agent_there && sessions_take(&machine->sessions, frame, &machine->channel);
-	if (frame->length != 0)
-		return false;
-	if (frame->type == FRAME_HELLO) {
-		agent_says_hello(machine);
+	if (frame->type == FRAME_HELLO && frame->length == 4) {
+		agent_says_hello(machine, frame_number(frame));
 		return true;
 	}
-	if (frame->type != FRAME_READY || !machine->agent_there)
+	if (frame->type == FRAME_TAKEN && frame->length == 4 && frame_number(frame) <= machine->window - machine->room) {
+		machine->room += frame_number(frame);
+		return true;
+	}
+	if (frame->type != FRAME_READY || frame->length != 0 || !machine->agent_there)
 		return false;
 	if (!machine->agent_ready)
 		notify("READY=1");
@@ -279,7 +286,7 @@ static void serve_channel(struct machine *machine, short events)
 {
 	if (events & (POLLIN | POLLHUP | POLLERR))
 		take_frames(machine);
-	if (machine->channel_open && machine->agent_there && !stream_flush(&machine->channel))
+	if (machine->channel_open && !stream_flush_within(&machine->channel, &machine->room))
 		machine->channel_open = false;
 	if (!machine->channel_open)
 		sessions_fail(&machine->sessions, "the control channel of the virtual machine was closed");
@@ -291,7 +298,7 @@ static void watch(struct machine *machine, int signals)
 		struct pollfd fds[2 + SESSIONS + 1] = {
 			{ .fd = signals, .events = POLLIN },
 			{ .fd = machine->channel_open ? machine->channel.fd : -1,
-			  .events = (short)(POLLIN | (machine->agent_there && machine->channel.out_size > 0 ? POLLOUT : 0)) },
+			  .events = (short)(POLLIN | (machine->room > 0 && machine->channel.out_size > 0 ? POLLOUT : 0)) },
 		};
 		size_t clients = sessions_poll(&machine->sessions, fds + 2,
 					       !machine->channel_open || stream_has_room(&machine->channel));

@@ -114,8 +114,7 @@ static void drop_client(struct session *session, uint16_t number, struct stream 
 
 static void add_credit(struct session *session, const struct frame *frame)
 {
-	uint32_t more = frame->payload[0] | (uint32_t)frame->payload[1] << 8 | (uint32_t)frame->payload[2] << 16 |
-			(uint32_t)frame->payload[3] << 24;
+	uint32_t more = frame_number(frame);
 
 	session->credit = more < CREDIT - session->credit ? session->credit + more : CREDIT;
 }

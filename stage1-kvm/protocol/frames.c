@@ -89,12 +89,34 @@ bool stream_send(struct stream *stream, uint16_t session, uint8_t type, const vo
 	return true;
 }
 
+bool stream_send_number(struct stream *stream, uint16_t session, uint8_t type, uint32_t number)
+{
+	const unsigned char payload[4] = {
+		(unsigned char)number, (unsigned char)(number >> 8), (unsigned char)(number >> 16), (unsigned char)(number >> 24),
+	};
+
+	return stream_send(stream, session, type, payload, sizeof payload);
+}
+
+uint32_t frame_number(const struct frame *frame)
+{
+	return number(frame->payload, 4);
+}
+
 bool stream_flush(struct stream *stream)
 {
-	while (stream->out_size > 0) {
-		ssize_t n = write(stream->fd, stream->out, stream->out_size);
+	size_t room = SIZE_MAX;
+
+	return stream_flush_within(stream, &room);
+}
+
+bool stream_flush_within(struct stream *stream, size_t *room)
+{
+	while (stream->out_size > 0 && *room > 0) {
+		ssize_t n = write(stream->fd, stream->out, stream->out_size < *room ? stream->out_size : *room);
 		if (n < 0)
 			return errno == EAGAIN || errno == EINTR;
+		*room -= (size_t)n;
 		stream->out_size -= (size_t)n;
 		memmove(stream->out, stream->out + n, stream->out_size);
 	}

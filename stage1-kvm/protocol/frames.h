@@ -32,8 +32,13 @@ enum frame_type {
 	FRAME_READY = 19,
 	FRAME_FAILED = 20,
 	FRAME_STDIN_CREDIT = 21,
-	/* The first of an agent: there is one that listens, and what was started by one before it is gone. */
+	/*
+	 * The first of an agent: there is one that listens, and what was started by one before it is gone. How many bytes
+	 * of the channel may be on their way to it (4); 0 for any number.
+	 */
 	FRAME_HELLO = 22,
+	/* So many of these bytes (4) have arrived. */
+	FRAME_TAKEN = 23,
 };
 
 struct frame {
@@ -64,7 +69,13 @@ int stream_next(struct stream *stream, struct frame *frame);
 bool stream_has_room(const struct stream *stream);
 /* Queues a frame. False when too much waits already. */
 bool stream_send(struct stream *stream, uint16_t session, uint8_t type, const void *payload, size_t length);
+/* A frame whose payload is a number of four bytes. */
+bool stream_send_number(struct stream *stream, uint16_t session, uint8_t type, uint32_t number);
+/* The first four bytes of a payload. */
+uint32_t frame_number(const struct frame *frame);
 /* Writes what can be written. False after an error. */
 bool stream_flush(struct stream *stream);
+/* Writes at most `room` bytes and makes it less by what was written. */
+bool stream_flush_within(struct stream *stream, size_t *room);
 
 #endif

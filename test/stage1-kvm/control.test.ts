@@ -243,6 +243,8 @@ const LIES: Readonly<Record<string, string>> = {
 	"an unknown type": "send(frame(session, 99))",
 	"a frame that only the host sends": "send(frame(session, 1))",
 	"a session that nobody has": "send(frame(session + 1, 16, Buffer.from('x')))",
+	"an answer to bytes that it was never sent": "send(frame(0, 23, number(100000)))",
+	"a window without its size": "send(frame(0, 22))",
 	"no session": "send(frame(0, 18, Buffer.from([0, 0])))",
 	"a session out of range": "send(frame(65535, 16, Buffer.from('x')))",
 };
@@ -261,6 +263,21 @@ t.test("a guest that does not keep to the protocol loses the channel", async (t)
 			t.equal(ending.stderr.match(/^monitor: .*channel/gm)?.length, 1, "one line says why", ending);
 		}),
 	);
+});
+
+t.test("a guest gets no more than it takes", async (t) => {
+	const script = `let got = 0, answered = false;
+channel.on("data", (bytes) => {
+	got += bytes.length;
+	if (answered || got < 100) return;
+	answered = true;
+	setTimeout(() => { console.log(got); send(frame(0, 23, number(50))); }, 300);
+	setTimeout(() => { console.log(got); process.exit(); }, 600);
+})`;
+	const pod = await started(machine.start(machine.hostileGuest(script, 100)));
+	const clients = Array.from({ length: 3 }, () => run(pod.enter("/bin/echo", "x".repeat(200))));
+	t.equal((await within(5000, "the pod", pod.ended)).stdout.toString(), "100\n150\n");
+	for (const { status } of await Promise.all(clients)) t.equal(status, 254);
 });
 
 t.test("a guest that sends more than it may loses the session", async (t) => {

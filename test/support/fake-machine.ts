@@ -7,8 +7,11 @@ import { compileStatic } from "../../stage1/rootfs/root-file-system.ts";
 export interface FakeMachine {
 	/** A guest that runs the real agent in a root of its own, whose helper confines nothing. */
 	readonly guest: readonly string[];
-	/** A guest that runs `script` with `frame(session, type, payload)`, `send(bytes)` and `onStart(session => ...)`. */
-	hostileGuest(script: string): readonly string[];
+	/**
+	 * A guest that takes `window` bytes at once, 0 for any number, and runs `script` with `frame(session, type, payload)`,
+	 * `number(n)`, `send(bytes)` and `onStart(session => ...)`.
+	 */
+	hostileGuest(script: string, window?: number): readonly string[];
 	start(hypervisor: readonly string[], options?: StartOptions): FakePod;
 }
 
@@ -62,7 +65,8 @@ const frame = (session, type, payload = Buffer.alloc(0), length = payload.length
 };
 const onStart = (then) => channel.once("data", (bytes) => then(bytes.readUInt16LE(4)));
 setInterval(() => {}, 1000);
-send(frame(0, 22));
+const number = (n) => Buffer.from(Uint32Array.of(n).buffer);
+
 `;
 
 /** Needs root, and a mount namespace that is nobody else's: mounts below `directory`. */
@@ -78,7 +82,10 @@ export function createFakeMachine(directory: string): FakeMachine {
 	let count = 0;
 	return {
 		guest: ["/usr/sbin/chroot", root, "/bin/sh", "-c", GUEST],
-		hostileGuest: (script) => [process.execPath, "-e", HOSTILE_GUEST + script],
+		hostileGuest: (script, window = 0) => {
+			const hello = `send(frame(0, 22, number(${window})));`;
+			return [process.execPath, "-e", `${HOSTILE_GUEST}${hello}${script}`];
+		},
 		start: (hypervisor, options = {}) => {
 			const pod = path.join(directory, `pod-${count++}`);
 			fs.mkdirSync(pod);
