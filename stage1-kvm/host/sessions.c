@@ -14,18 +14,21 @@
 
 /* Relative to the pod directory, so that no path is too long for an address. */
 #define CONTROL_SOCKET "control"
+#define UNFINISHED_SOCKET CONTROL_SOCKET ".new"
 #define CLOSED "the control channel of the virtual machine is closed"
 
 void sessions_init(struct sessions *sessions)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = CONTROL_SOCKET };
+	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = UNFINISHED_SOCKET };
 	mode_t mask = umask(0177);
 
 	memset(sessions, 0, sizeof *sessions);
-	unlink(CONTROL_SOCKET);
+	unlink(UNFINISHED_SOCKET);
 	sessions->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (sessions->listener < 0 || bind(sessions->listener, (struct sockaddr *)&address, sizeof address) < 0 ||
-	    listen(sessions->listener, SESSIONS) < 0) {
+	    listen(sessions->listener, SESSIONS) < 0 ||
+	    /* Whoever finds it is never refused. */
+	    rename(UNFINISHED_SOCKET, CONTROL_SOCKET) < 0) {
 		dprintf(2, "monitor: %s: %s\n", CONTROL_SOCKET, strerror(errno));
 		exit(254);
 	}

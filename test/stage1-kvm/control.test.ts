@@ -16,7 +16,6 @@ t.teardown(() => {
 	fs.rmSync(directory, { recursive: true, force: true });
 });
 const machine = createFakeMachine(directory);
-const AGENT_PID = path.join(directory, "root/agent-pid");
 
 /** Fails where something would wait for ever. */
 async function within<T>(ms: number, what: string, promise: Promise<T>): Promise<T> {
@@ -31,6 +30,11 @@ function run(child: ChildProcess, input?: Buffer): Promise<Ending> {
 	const ending = within(30_000, "the command", collect(child));
 	child.stdin?.end(input);
 	return ending;
+}
+
+/** Waits until the command has printed something. */
+async function output(child: ChildProcess, event = "data"): Promise<void> {
+	await within(10_000, "the output", new Promise((resolve) => child.stdout?.once(event, resolve)));
 }
 
 async function started(pod: FakePod): Promise<FakePod> {
@@ -79,7 +83,7 @@ t.test("sessions at once: each has its own bytes, and there is a limit", async (
 	const held = Array.from({ length: 64 }, () => pod.enter("/bin/cat"));
 	const heldEndings = held.map((child) => collect(child));
 	for (const child of held) child.stdin?.write("x");
-	await Promise.all(held.map((child) => new Promise((resolve) => child.stdout?.once("data", resolve))));
+	await Promise.all(held.map((child) => output(child)));
 	t.match(await run(pod.enter("/bin/true")), { status: 254, stderr: /too many commands/ });
 	for (const child of held) child.stdin?.end();
 	t.ok((await Promise.all(heldEndings)).every(({ status }) => status === 0));
@@ -90,7 +94,7 @@ t.test("sessions at once: each has its own bytes, and there is a limit", async (
 t.test("a client that does not read holds up nobody else", async (t) => {
 	const pod = await started(machine.start(machine.guest));
 	const slow = pod.enter("/bin/yes");
-	await new Promise((resolve) => slow.stdout?.once("readable", resolve));
+	await output(slow, "readable");
 	// Nothing is read from here on.
 	for (let i = 0; i < 3; i++) t.match(await run(pod.enter("/bin/seq", "20000")), { status: 0 });
 	t.ok(residentKilobytes(pod) < 16_000, `${residentKilobytes(pod)} kB`);
@@ -101,7 +105,7 @@ t.test("a client that does not read holds up nobody else", async (t) => {
 t.test("a client that is killed while its command writes ends the command only", async (t) => {
 	const pod = await started(machine.start(machine.guest));
 	const client = pod.enter("/bin/sh", "-c", "echo first; sleep 0.3; echo second; sleep 60");
-	await new Promise((resolve) => client.stdout?.once("data", resolve));
+	await output(client);
 	// The monitor finds the output and the end of who it is for at once.
 	pod.monitor.kill("SIGSTOP");
 	client.kill("SIGKILL");
@@ -181,11 +185,8 @@ t.test("an agent that is started again does not leave the clients of the last on
 	const pod = await started(machine.start(machine.guest));
 	const client = pod.enter("/bin/sh", "-c", "echo here; sleep 60");
 	const ending = collect(client);
-	await new Promise((resolve) => client.stdout?.once("data", resolve));
-	// The number is one of the namespace of the guest's processes.
-	const own = spawnSync("pgrep", ["--parent", String(guestProcess(pod)), "agent"], { encoding: "utf8" });
-	t.ok(fs.existsSync(AGENT_PID));
-	process.kill(Number(own.stdout), "SIGKILL");
+	await output(client);
+	process.kill(childOf(guestProcess(pod), "agent"), "SIGKILL");
 	t.match(await within(5000, "the client", ending), { status: 254, stderr: /started again/ });
 	t.match(await run(pod.enter("/bin/true")), { status: 0 });
 	await stopped(pod, t);
@@ -197,8 +198,8 @@ t.test("what ends the machine or its helper ends the pod", async (t) => {
 		const pod = await started(machine.start(machine.guest, helper));
 		const client = pod.enter("/bin/sh", "-c", "echo here; sleep 60");
 		const clientEnding = collect(client);
-		await new Promise((resolve) => client.stdout?.once("data", resolve));
-		process.kill(victim === "helper" ? childOf(pod, "sleep") : guestProcess(pod), "SIGKILL");
+		await output(client);
+		process.kill(victim === "helper" ? childOf(pod.monitor.pid, "sleep") : guestProcess(pod), "SIGKILL");
 		const ending = await within(2000, victim, pod.ended);
 		t.equal(ending.status, 254, victim);
 		t.match(ending.stderr, /^monitor: [^\n]+\n$/, "one line");
@@ -210,7 +211,7 @@ t.test("what ends the machine or its helper ends the pod", async (t) => {
 t.test("a monitor that is killed takes all along", async (t) => {
 	const pod = await started(machine.start(machine.guest, { helper: ["/bin/sleep", "1000"] }));
 	t.match(await run(pod.enter("/bin/true")), { status: 0 });
-	const pids = [guestProcess(pod), childOf(pod, "sleep")];
+	const pids = [guestProcess(pod), childOf(pod.monitor.pid, "sleep")];
 	pod.monitor.kill("SIGKILL");
 	await pod.ended;
 	await waitFor("the end of both", () => pids.every((pid) => !fs.existsSync(`/proc/${pid}`)));
@@ -352,14 +353,17 @@ t.test("a client that talks nonsense is dropped", async (t) => {
 	await stopped(pod, t);
 });
 
-function childOf(pod: FakePod, name: string): number {
-	const found = spawnSync("pgrep", ["--parent", String(pod.monitor.pid), name], { encoding: "utf8" });
-	return Number(found.stdout.trim().split("\n")[0]);
+/** Never 0, which would mean this program's own group to kill(2). */
+function childOf(parent: number | undefined, name: string): number {
+	const found = spawnSync("pgrep", ["--parent", String(parent), name], { encoding: "utf8" });
+	const pid = Number(found.stdout.trim().split("\n")[0]);
+	if (!(pid > 1)) throw new Error(`process ${parent} has no child ${name}`);
+	return pid;
 }
 
 /** chroot has become the shell. */
 function guestProcess(pod: FakePod): number {
-	return childOf(pod, "^sh$");
+	return childOf(pod.monitor.pid, "^sh$");
 }
 
 function residentKilobytes(pod: FakePod): number {

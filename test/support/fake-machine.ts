@@ -44,7 +44,7 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
 
 /** 37 is SIGRTMIN+3, at which systemd begins the way down. The agent is started again, as its unit has it. */
 const GUEST = `trap 'echo 7 > /rkt/pod-status; exit 0' 37
-while :; do /rkt/vm/agent fd:3 & echo $! > /agent-pid; wait $!; done
+while :; do /rkt/vm/agent fd:3 & wait $!; done
 `;
 
 const HELPER = `#!/bin/sh
