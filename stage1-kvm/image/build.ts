@@ -62,7 +62,14 @@ function compilePrograms(directory: string, { sources }: BuildPlaces): void {
 
 function addAgentService(root: string, channel: string): void {
 	const text = renderUnit([
-		["Unit", [["DefaultDependencies", "no"]]],
+		// Else systemd would give up after five starts, and the pod could not be entered or stopped any more.
+		[
+			"Unit",
+			[
+				["DefaultDependencies", "no"],
+				["StartLimitIntervalSec", "0"],
+			],
+		],
 		[
 			"Service",
 			[
