@@ -2,3 +2,5 @@
 export const GUEST_NETWORK_FILE = "/rkt/vm/network";
 /** The exit status of the pod, which the guest writes before it powers off. */
 export const GUEST_POD_STATUS = "/rkt/pod-status";
+/** Runs the agent; names with an underscore cannot be those of an app. */
+export const AGENT_SERVICE = "rkt_agent.service";

@@ -7,7 +7,7 @@ import type { RunContext } from "../stage1/run/run-context.ts";
  * A pod with a kernel of its own cannot have a part of the host's. Errors: `own-kernel-refuses`, for what was asked and
  * would have no effect.
  */
-export function refuseSharedKernel({ options, sockets, streams }: RunContext): void {
+export function refuseSharedKernel({ options, sockets }: RunContext): void {
 	const refuse = (what: string, why: string, hint: string): never =>
 		fail("own-kernel-refuses", `${what} is not possible in a virtual machine: ${why}`, { hint });
 	if (options.ipc === "parent") {
@@ -18,13 +18,6 @@ export function refuseSharedKernel({ options, sockets, streams }: RunContext): v
 			"--private-users",
 			"its users are those of its own kernel and none of the host's already",
 			"leave it out, or use --stage1-image=nspawn",
-		);
-	}
-	if (streams !== "journal") {
-		refuse(
-			"--interactive",
-			"the app's streams are the console of the machine",
-			"use rkt enter in the running pod, or --stage1-image=nspawn",
 		);
 	}
 	if (parseNetList([options.net]).kind === "host") {

@@ -14,6 +14,7 @@ import { GUEST_NETWORK_FILE, GUEST_POD_STATUS } from "./guest-paths.ts";
 import type { Hypervisor } from "./hypervisors/hypervisor.ts";
 import { machineSize } from "./hypervisors/machine-size.ts";
 import { findHypervisor } from "./hypervisors/table.ts";
+import { joinStreams } from "./interactive.ts";
 import { setUpGuestNetwork } from "./network/guest-network.ts";
 import { refuseHostDevices, refuseSharedKernel } from "./refuse-shared-kernel.ts";
 
@@ -40,6 +41,7 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 		const lockFd = keepLock(context);
 		const prepared = preparePod(context);
 		refuseHostDevices(prepared.apps);
+		joinStreams(context);
 		await cgroups?.joined;
 		return become(context, hypervisor, { prepared, lockFd });
 	} catch (error) {
@@ -73,6 +75,7 @@ function become(
 		`--status=${podPaths.inStage1(pod.directory, GUEST_POD_STATUS)}`,
 		...(lockFd === undefined ? [] : [`--lock-fd=${lockFd}`]),
 		...(options.debug ? ["--debug"] : []),
+		...(options.interactive ? [`--attach=${path.join(ownDirectory(), "vm/client")}`] : []),
 		`--helper=${command.helper.length}`,
 		"--",
 		...command.helper,

@@ -1,6 +1,6 @@
 /*
  * agent CHANNEL: the host's arm in the guest. It says when all apps were started, begins the way down when it is told
- * to, and runs commands in apps. CHANNEL is a terminal device, virtio:NAME for the port of that name, or fd:NUMBER for
+ * to, runs commands in apps, and carries the streams of an interactive app, whose last byte it waits for when it is to end. CHANNEL is a terminal device, virtio:NAME for the port of that name, or fd:NUMBER for
  * an open descriptor.
  */
 #define _GNU_SOURCE
@@ -89,12 +89,13 @@ static bool is_ready(void)
 	return readlink(READY_LINK, target, sizeof target) == 5 && !memcmp(target, "ready", 5);
 }
 
-static int watch_children(void)
+static int watch_signals(void)
 {
 	sigset_t signals;
 
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGCHLD);
+	sigaddset(&signals, SIGTERM);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -126,21 +127,21 @@ int main(int argc, char **argv)
 {
 	static struct stream channel;
 	struct signalfd_siginfo info;
-	bool told = false;
+	bool told = false, ending = false;
 
 	if (argc != 2) {
 		dprintf(2, "usage: agent CHANNEL\n");
 		return 1;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	int children = watch_children();
+	int signals = watch_signals();
 	stream_init(&channel, open_channel(argv[1]));
 	bool serial = isatty(channel.fd);
 	stream_send_number(&channel, 0, FRAME_HELLO, serial ? SERIAL_WINDOW : 0);
 	for (;;) {
 		struct pollfd fds[2 + COMMAND_POLLS] = {
 			{ .fd = channel.fd, .events = (short)(POLLIN | (channel.out_size > 0 ? POLLOUT : 0)) },
-			{ .fd = children, .events = POLLIN },
+			{ .fd = signals, .events = POLLIN },
 		};
 		size_t count = commands_poll(fds + 2, stream_has_room(&channel));
 
@@ -154,8 +155,10 @@ int main(int argc, char **argv)
 			die("poll");
 		if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))
 			take_frames(&channel, serial);
-		while (read(children, &info, sizeof info) == (ssize_t)sizeof info)
-			;
+		while (read(signals, &info, sizeof info) == (ssize_t)sizeof info)
+			ending = ending || info.ssi_signo == SIGTERM;
 		commands_serve(&channel);
+		if (ending && commands_drained())
+			return 0;
 	}
 }

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "commands.h"
 #include "find-app.h"
+#include "notify.h"
+#include "streams.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,10 +19,14 @@
 #define FILTERS "/rkt/seccomp"
 #define CHUNK 8192u
 #define WORDS 4096u
+#define NOT_OURS ((pid_t)-1)
+/* "terminal" or "pipes" when the host is joined to the streams of the app. */
+#define STREAMS_VARIABLE "RKT_STREAMS"
 
 struct command {
 	/* 0 for none. */
 	uint16_t session;
+	/* NOT_OURS for the app itself, which systemd waits for. */
 	pid_t pid;
 	int wait_status;
 	/* With a terminal all three are its master. */
@@ -175,6 +181,43 @@ static void start(const struct frame *frame, struct stream *channel)
 	stream_send_number(channel, command->session, FRAME_STDIN_CREDIT, CREDIT);
 }
 
+static void resize(const struct command *command, const struct frame *frame)
+{
+	struct winsize size = {
+		.ws_row = (unsigned short)(frame_number(frame) & 0xffff),
+		.ws_col = (unsigned short)(frame_number(frame) >> 16),
+	};
+
+	if (frame->length == 4 && command->terminal && command->out >= 0)
+		ioctl(command->out, TIOCSWINSZ, &size);
+}
+
+/* The app is not started before: its unit waits for this service to be ready. */
+static void attach(const struct frame *frame, struct stream *channel)
+{
+	const char *streams = getenv(STREAMS_VARIABLE);
+	struct command *command = &all[0];
+	int ends[3] = { -1, -1, -1 };
+
+	if (!streams || command->session != 0 || frame->length != 4)
+		return fail(channel, frame->session, "the streams of the app are not to be had");
+	*command = (struct command){ .in = -1, .out = -1, .err = -1, .credit = CREDIT, .pid = NOT_OURS };
+	command->terminal = !strcmp(streams, "terminal");
+	bool offered = open_ends(command, ends);
+	resize(command, frame);
+	offered = offered && streams_offer(command->terminal, ends);
+	int error = errno;
+	for (int i = 0; i < 3; i++)
+		close_fd(&ends[i]);
+	if (!offered) {
+		forget(command);
+		return fail(channel, frame->session, strerror(error));
+	}
+	command->session = frame->session;
+	stream_send_number(channel, command->session, FRAME_STDIN_CREDIT, CREDIT);
+	notify("READY=1");
+}
+
 static void queue_input(struct command *command, const struct frame *frame)
 {
 	if (command->pending_size + frame->length > CREDIT || command->in < 0)
@@ -204,6 +247,8 @@ void commands_take(const struct frame *frame, struct stream *channel)
 			command = &all[i];
 	if (frame->type == FRAME_START && !command)
 		start(frame, channel);
+	else if (frame->type == FRAME_ATTACH && !command)
+		attach(frame, channel);
 	else if (!command)
 		return;
 	else if (frame->type == FRAME_STDIN)
@@ -214,13 +259,11 @@ void commands_take(const struct frame *frame, struct stream *channel)
 		send_signal(command, frame->payload[0]);
 	else if (frame->type == FRAME_STDOUT_CREDIT && frame->length == 4)
 		command->credit += frame_number(frame);
-	else if (frame->type == FRAME_WINDOW_SIZE && frame->length == 4 && command->terminal && command->out >= 0) {
-		struct winsize size = {
-			.ws_row = (unsigned short)(frame_number(frame) & 0xffff),
-			.ws_col = (unsigned short)(frame_number(frame) >> 16),
-		};
-		ioctl(command->out, TIOCSWINSZ, &size);
-	}
+	else if (frame->type == FRAME_WINDOW_SIZE)
+		resize(command, frame);
+	else if (frame->type == FRAME_OUTPUT_CLOSED && frame->length == 1 && !command->terminal)
+		/* Who writes there gets SIGPIPE, as with a descriptor of the host's. */
+		close_fd(frame->payload[0] == 1 ? &command->out : &command->err);
 }
 
 size_t commands_poll(struct pollfd *fds, bool room)
@@ -283,6 +326,21 @@ static bool drain(struct command *command, int *fd, uint8_t type, struct stream 
 			return false;
 	}
 	return *fd >= 0;
+}
+
+static bool has_output(int fd)
+{
+	struct pollfd wait = { .fd = fd, .events = POLLIN };
+
+	return fd >= 0 && poll(&wait, 1, 0) > 0 && wait.revents & POLLIN;
+}
+
+bool commands_drained(void)
+{
+	for (const struct command *c = all; c < all + COMMANDS; c++)
+		if (c->session != 0 && c->pid == NOT_OURS)
+			return c->credit == CREDIT && !has_output(c->out) && !has_output(c->err);
+	return true;
 }
 
 void commands_serve(struct stream *channel)

@@ -2,12 +2,16 @@
  * enter --app=APP -- COMMAND...: has the agent in the guest run a command in an app, with this program's descriptors and
  * its terminal if it has one, and ends as the command does. The working directory is the pod's, whose control socket
  * leads to the monitor. Nothing that the guest sends is anything but text for descriptor 1 and 2, or a number.
+ *
+ * attach --attach: joins the same to the streams of the pod's only app; started by the monitor, with the connection as
+ * descriptor 3. How the app ends is for the monitor to say.
  */
 #define _GNU_SOURCE
 #include "frames.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,16 +23,25 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CONTROL_SOCKET "control"
 #define FAILED 254
 #define CHUNK 8192u
+#define CONNECTION_FD 3
+/* As in systemd-nspawn(1): typed three times within a second it ends the pod. */
+#define ESCAPE 0x1d
+#define ESCAPES 3
+#define ESCAPE_MS 1000
 #define NOT_TAKEN "the virtual machine does not take what it is sent"
 #define MALFORMED "the answer of the virtual machine is malformed"
 
 static struct termios saved_modes;
 static bool is_raw;
+static bool attached;
+/* Somebody takes the output of descriptor 1 and 2. */
+static bool is_taken[3] = { false, true, true };
 
 static void restore_terminal(void)
 {
@@ -51,7 +64,6 @@ static int connect_to_monitor(void)
 
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
 		give_up("the monitor of the pod does not answer");
-	fcntl(fd, F_SETFL, O_NONBLOCK);
 	return fd;
 }
 
@@ -79,17 +91,17 @@ static void send_start(struct stream *stream, const char *app, bool terminal, ch
 	send_or_give_up(stream, FRAME_START, text, size);
 }
 
-static void send_window_size(struct stream *stream)
+/* Of no terminal it is 0. */
+static void send_window_size(struct stream *stream, uint8_t type)
 {
-	struct winsize size;
+	struct winsize size = { .ws_row = 0 };
 
-	if (ioctl(0, TIOCGWINSZ, &size) < 0)
-		return;
+	ioctl(0, TIOCGWINSZ, &size);
 	const unsigned char payload[4] = {
 		(unsigned char)size.ws_row, (unsigned char)(size.ws_row >> 8),
 		(unsigned char)size.ws_col, (unsigned char)(size.ws_col >> 8),
 	};
-	send_or_give_up(stream, FRAME_WINDOW_SIZE, payload, sizeof payload);
+	send_or_give_up(stream, type, payload, sizeof payload);
 }
 
 static void make_terminal_raw(void)
@@ -103,21 +115,44 @@ static void make_terminal_raw(void)
 	is_raw = tcsetattr(0, TCSANOW, &modes) == 0;
 }
 
-static void write_all(int fd, const unsigned char *data, size_t size)
+/* The monitor has gone, and with it whoever could end a program that waits for its output to be taken. */
+static void end_with_monitor(short events)
+{
+	if (!(events & (POLLHUP | POLLERR)))
+		return;
+	restore_terminal();
+	exit(FAILED);
+}
+
+/* False when nobody takes it. */
+static bool write_all(int fd, const unsigned char *data, size_t size, int connection)
 {
 	while (size > 0) {
-		ssize_t n = write(fd, data, size);
-		if (n < 0 && errno == EAGAIN) {
-			struct pollfd wait = { .fd = fd, .events = POLLOUT };
-			poll(&wait, 1, -1);
-		} else if (n < 0 && errno != EINTR) {
-			restore_terminal();
-			exit(FAILED);
-		} else if (n > 0) {
-			data += n;
-			size -= (size_t)n;
-		}
+		struct pollfd wait[] = { { .fd = fd, .events = POLLOUT }, { .fd = connection } };
+		if (poll(wait, 2, -1) < 0)
+			continue;
+		if (!wait[0].revents)
+			end_with_monitor(wait[1].revents);
+		/* So much a pipe with room takes without a wait. */
+		ssize_t n = wait[0].revents ? write(fd, data, size < PIPE_BUF ? size : PIPE_BUF) : 0;
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return false;
+		data += n > 0 ? n : 0;
+		size -= n > 0 ? (size_t)n : 0;
 	}
+	return true;
+}
+
+static void take_output(int fd, const struct frame *frame, struct stream *stream)
+{
+	const unsigned char number = (unsigned char)fd;
+
+	if (is_taken[fd] && !write_all(fd, frame->payload, frame->length, stream->fd)) {
+		is_taken[fd] = false;
+		send_or_give_up(stream, FRAME_OUTPUT_CLOSED, &number, 1);
+	}
+	if (!stream_send_number(stream, 0, FRAME_STDOUT_CREDIT, frame->length))
+		give_up(NOT_TAKEN);
 }
 
 /* As the command: by its signal, but without leaving a core file here. */
@@ -148,9 +183,9 @@ static void take_frame(const struct frame *frame, struct stream *stream, uint32_
 	char text[256];
 
 	if (frame->type == FRAME_STDOUT || frame->type == FRAME_STDERR) {
-		write_all(frame->type == FRAME_STDOUT ? 1 : 2, frame->payload, frame->length);
-		if (!stream_send_number(stream, 0, FRAME_STDOUT_CREDIT, frame->length))
-			give_up(NOT_TAKEN);
+		take_output(frame->type == FRAME_STDOUT ? 1 : 2, frame, stream);
+	} else if (frame->type == FRAME_EXITED && attached) {
+		give_up(MALFORMED);
 	} else if (frame->type == FRAME_EXITED) {
 		end_as(frame);
 	} else if (frame->type == FRAME_STDIN_CREDIT && frame->length == 4) {
@@ -168,12 +203,38 @@ static void take_frame(const struct frame *frame, struct stream *stream, uint32_
 	}
 }
 
+static int64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* The pod ends with this program. */
+static void look_for_escape(const unsigned char *data, size_t size)
+{
+	static int64_t first;
+	static int count;
+
+	for (size_t i = 0; i < size; i++) {
+		if (data[i] != ESCAPE || (count > 0 && now() - first > ESCAPE_MS))
+			count = 0;
+		if (data[i] == ESCAPE && count++ == 0)
+			first = now();
+		if (count == ESCAPES)
+			give_up("ended by Ctrl-] three times");
+	}
+}
+
 static void take_input(struct stream *stream, uint32_t *credit, bool *open_input)
 {
 	unsigned char data[CHUNK];
 	ssize_t n = read(0, data, *credit < sizeof data ? *credit : sizeof data);
 
 	if (n > 0) {
+		if (attached && is_raw)
+			look_for_escape(data, (size_t)n);
 		send_or_give_up(stream, FRAME_STDIN, data, (size_t)n);
 		*credit -= (uint32_t)n;
 	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
@@ -192,18 +253,21 @@ static int catch_signals(void)
 		sigaddset(&signals, caught[i]);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* Whoever outlives the monitor may restore a terminal that is somebody else's already. */
+	signal(SIGTTOU, SIG_IGN);
 	return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* Those that come to an attached program are for the monitor, which has them too. */
 static void pass_signals(int fd, struct stream *stream)
 {
 	struct signalfd_siginfo info;
 
 	while (read(fd, &info, sizeof info) == (ssize_t)sizeof info) {
 		const unsigned char number = (unsigned char)info.ssi_signo;
-		if (info.ssi_signo == SIGWINCH)
-			send_window_size(stream);
-		else
+		if (info.ssi_signo == SIGWINCH && isatty(0))
+			send_window_size(stream, FRAME_WINDOW_SIZE);
+		else if (!attached)
 			send_or_give_up(stream, FRAME_SIGNAL, &number, 1);
 	}
 }
@@ -216,13 +280,19 @@ int main(int argc, char **argv)
 	uint32_t credit = 0;
 	bool open_input = true, terminal = isatty(0) && isatty(1);
 
-	if (argc < 4 || strncmp(argv[1], "--app=", 6) || strcmp(argv[2], "--"))
+	attached = argc == 2 && !strcmp(argv[1], "--attach");
+	if (!attached && (argc < 4 || strncmp(argv[1], "--app=", 6) || strcmp(argv[2], "--")))
 		give_up("usage: enter --app=APP -- COMMAND...");
 	int signals = catch_signals();
-	stream_init(&stream, connect_to_monitor());
-	send_start(&stream, argv[1] + 6, terminal, argv + 3);
+	stream_init(&stream, attached ? CONNECTION_FD : connect_to_monitor());
+	fcntl(stream.fd, F_SETFL, O_NONBLOCK);
+	if (attached)
+		send_window_size(&stream, FRAME_ATTACH);
+	else
+		send_start(&stream, argv[1] + 6, terminal, argv + 3);
 	if (terminal) {
-		send_window_size(&stream);
+		if (!attached)
+			send_window_size(&stream, FRAME_WINDOW_SIZE);
 		make_terminal_raw();
 	}
 	for (;;) {
@@ -247,6 +317,10 @@ int main(int argc, char **argv)
 			while ((taken = stream_next(&stream, &frame)) > 0)
 				take_frame(&frame, &stream, &credit);
 		} while (!open_output && alive && taken == 0);
+		if (!alive && attached) {
+			restore_terminal();
+			return 0;
+		}
 		if (!alive || taken < 0)
 			give_up("the monitor of the pod has gone");
 	}

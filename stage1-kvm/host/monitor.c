@@ -1,11 +1,12 @@
 /*
- * monitor --status=FILE [--lock-fd=N] [--debug] [--helper=COUNT] -- [HELPER...] HYPERVISOR...
+ * monitor --status=FILE [--lock-fd=N] [--debug] [--attach=CLIENT] [--helper=COUNT] -- [HELPER...] HYPERVISOR...
  *
  * The process of a pod in a virtual machine. It starts the hypervisor, and before it the helper that serves the files of
  * the guest, passes signals on as an orderly shut-down, and ends with the status that the guest has left in FILE. The
  * working directory is the pod's. It holds the lock of the pod; when it dies, the kernel kills both programs.
  */
 #define _GNU_SOURCE
+#include "attach.h"
 #include "frames.h"
 #include "notify.h"
 #include "sessions.h"
@@ -34,8 +35,8 @@
 #define SHARE_SOCKET "virtiofs.sock"
 /* What each program finds as descriptor 3. */
 #define SERVED_FD 3
-/* After the guest was asked to end it has as long as systemd gives a service, then it is ended. */
-#define GRACE_MS (90 * 1000)
+/* After the guest was asked to end: systemd kills a service after 90 s, and the rest of the way down takes a moment. */
+#define GRACE_MS (100 * 1000)
 /* There is nobody to ask any more: as long as a guest that is about to end anyway may take. */
 #define UNHEARD_GRACE_MS (5 * 1000)
 /* A second signal means that the first was in vain, but not sooner. */
@@ -43,6 +44,8 @@
 
 struct options {
 	const char *status;
+	/* The program that joins our streams to the app's; NULL when they are not the app's. */
+	const char *attach;
 	int lock_fd;
 	int helper_count;
 	bool debug;
@@ -58,7 +61,7 @@ static void die(const char *what)
 
 static void usage(void)
 {
-	dprintf(2, "usage: monitor --status=FILE [--lock-fd=N] [--debug] [--helper=COUNT] -- [HELPER...] HYPERVISOR...\n");
+	dprintf(2, "usage: monitor --status=FILE [--lock-fd=N] [--debug] [--attach=CLIENT] [--helper=COUNT] -- [HELPER...] HYPERVISOR...\n");
 	exit(FAILED);
 }
 
@@ -70,6 +73,8 @@ static struct options read_options(int argc, char **argv)
 	for (; i < argc && strcmp(argv[i], "--"); i++) {
 		if (!strncmp(argv[i], "--status=", 9))
 			options.status = argv[i] + 9;
+		else if (!strncmp(argv[i], "--attach=", 9))
+			options.attach = argv[i] + 9;
 		else if (!strncmp(argv[i], "--lock-fd=", 10))
 			options.lock_fd = atoi(argv[i] + 10);
 		else if (!strncmp(argv[i], "--helper=", 9))
@@ -151,6 +156,8 @@ static int read_status(const char *file)
 struct machine {
 	pid_t helper;
 	pid_t hypervisor;
+	/* Of the streams; the pod ends with it. */
+	pid_t attached;
 	struct stream channel;
 	bool channel_open;
 	/* An agent listens: what was sent to nobody a terminal could answer with an echo. */
@@ -211,6 +218,9 @@ static bool reap(struct machine *machine)
 			machine->helper = 0;
 			machine->helper_ended = machine->hypervisor > 0;
 			end_machine(machine);
+		} else if (pid == machine->attached) {
+			machine->attached = 0;
+			end_machine(machine);
 		}
 	}
 	return gone;
@@ -233,10 +243,21 @@ static bool take_signals(struct machine *machine, int fd)
 	return gone;
 }
 
+/* An interactive app that nobody hears is of no use. */
+static void lose_streams(struct machine *machine)
+{
+	if (machine->attached <= 0)
+		return;
+	dprintf(2, "monitor: the streams of the app are lost; the pod is ended\n");
+	end_machine(machine);
+}
+
 static void agent_says_hello(struct machine *machine, uint32_t window)
 {
-	if (machine->agent_there)
+	if (machine->agent_there) {
 		sessions_fail(&machine->sessions, "the agent in the virtual machine was started again");
+		lose_streams(machine);
+	}
 	machine->agent_there = true;
 	machine->window = window == 0 ? SIZE_MAX : window;
 	machine->room = machine->window;
@@ -276,8 +297,10 @@ static void take_frames(struct machine *machine)
 			taken = -1;
 			break;
 		}
-	if (taken < 0)
+	if (taken < 0) {
 		dprintf(2, "monitor: the guest does not keep to the protocol; the control channel is closed\n");
+		lose_streams(machine);
+	}
 	machine->channel_open = alive && taken == 0;
 }
 
@@ -340,6 +363,13 @@ int main(int argc, char **argv)
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	stream_init(&machine.channel, ends[0]);
 	sessions_init(&machine.sessions);
+	if (options.attach) {
+		int connection;
+		machine.attached = attach_start(options.attach, options.debug, &connection);
+		if (machine.attached < 0)
+			die(options.attach);
+		sessions_adopt(&machine.sessions, connection);
+	}
 	if (options.helper_count > 0) {
 		int served = listen_for_helper();
 		const char *output = options.debug ? NULL : "/dev/null";

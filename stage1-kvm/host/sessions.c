@@ -70,6 +70,20 @@ static void refuse(int fd, const char *why)
 	stream_free(&session.client);
 }
 
+static void use(struct session *session, int fd)
+{
+	memset(session, 0, sizeof *session);
+	stream_init(&session->client, fd);
+	session->used = true;
+	session->credit = CREDIT;
+}
+
+void sessions_adopt(struct sessions *sessions, int fd)
+{
+	use(&sessions->all[0], fd);
+	sessions->all[0].adopted = true;
+}
+
 static void accept_client(struct sessions *sessions, const struct stream *channel)
 {
 	int fd = accept4(sessions->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -82,11 +96,7 @@ static void accept_client(struct sessions *sessions, const struct stream *channe
 		struct session *session = &sessions->all[i];
 		if (session->used)
 			continue;
-		memset(session, 0, sizeof *session);
-		stream_init(&session->client, fd);
-		session->used = true;
-		session->credit = CREDIT;
-		return;
+		return use(session, fd);
 	}
 	refuse(fd, "too many commands at once in this pod");
 }
@@ -125,9 +135,10 @@ static void add_credit(struct session *session, const struct frame *frame)
 /* False for what a client may not say. */
 static bool pass_on(struct session *session, uint16_t number, const struct frame *frame, struct stream *channel)
 {
-	bool known = frame->type >= FRAME_START && frame->type <= FRAME_STDOUT_CREDIT && frame->type != FRAME_SHUTDOWN;
+	bool known = frame->type >= FRAME_START && frame->type <= FRAME_OUTPUT_CLOSED && frame->type != FRAME_SHUTDOWN;
+	bool first = frame->type == FRAME_START || frame->type == FRAME_ATTACH;
 
-	if (!known || (frame->type == FRAME_START) == session->started)
+	if (!known || first == session->started)
 		return false;
 	if (frame->type == FRAME_STDOUT_CREDIT) {
 		if (frame->length != 4)
@@ -226,7 +237,7 @@ void sessions_fail(struct sessions *sessions, const char *why)
 {
 	for (size_t i = 0; i < SESSIONS; i++) {
 		struct session *session = &sessions->all[i];
-		if (!session->used || !session->started || session->over)
+		if (!session->used || !session->started || session->over || session->adopted)
 			continue;
 		session->over = true;
 		if (session->client.fd >= 0 && !session->told)
@@ -241,7 +252,7 @@ void sessions_end(struct sessions *sessions)
 		struct session *session = &sessions->all[i];
 		if (!session->used || session->client.fd < 0)
 			continue;
-		if (!session->told)
+		if (!session->told && !session->adopted)
 			tell(session, "the virtual machine has ended");
 		stream_free(&session->client);
 	}

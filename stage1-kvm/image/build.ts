@@ -3,16 +3,22 @@ import * as path from "node:path";
 import type { BuildPlaces, ImageRecipe } from "../../stage1/image/build-image.ts";
 import { compileStatic } from "../../stage1/rootfs/root-file-system.ts";
 import { renderUnit } from "../../stage1/units/unit-text.ts";
+import { AGENT_SERVICE } from "../guest-paths.ts";
 
-/** Names with an underscore cannot be those of an app. */
-const AGENT_SERVICE = "rkt_agent.service";
 const UNITS = "usr/lib/systemd/system";
 
 /** The programs of the control channel and of the guest, by their place in rkt/vm: sources below stage1-kvm. */
 const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
-	monitor: ["host/monitor.c", "host/sessions.c", "host/notify.c", "protocol/frames.c"],
+	monitor: ["host/monitor.c", "host/sessions.c", "host/attach.c", "protocol/notify.c", "protocol/frames.c"],
 	client: ["host/client.c", "protocol/frames.c"],
-	agent: ["guest/agent.c", "guest/commands.c", "guest/find-app.c", "protocol/frames.c"],
+	agent: [
+		"guest/agent.c",
+		"guest/commands.c",
+		"guest/streams.c",
+		"guest/find-app.c",
+		"protocol/notify.c",
+		"protocol/frames.c",
+	],
 	init: ["guest/init.c", "guest/network.c"],
 };
 

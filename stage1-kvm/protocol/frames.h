@@ -25,6 +25,10 @@ enum frame_type {
 	FRAME_SIGNAL = 5,
 	FRAME_SHUTDOWN = 6,
 	FRAME_STDOUT_CREDIT = 7,
+	/* Joins the session to the streams of the pod's only app; its window's rows (2) and columns (2). */
+	FRAME_ATTACH = 8,
+	/* Nobody takes output of descriptor 1 or 2 (1) any more. */
+	FRAME_OUTPUT_CLOSED = 9,
 	/* From the guest. */
 	FRAME_STDOUT = 16,
 	FRAME_STDERR = 17,

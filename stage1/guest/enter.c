@@ -221,7 +221,7 @@ static void forward(int signal)
 
 static int wait_for(pid_t child)
 {
-	const int forwarded[] = { SIGTERM, SIGHUP, SIGINT, SIGQUIT };
+	const int forwarded[] = { SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH };
 	int status;
 
 	forwarded_to = child;

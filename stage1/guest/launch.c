@@ -14,12 +14,27 @@
 #include <termios.h>
 #include <unistd.h>
 
-/* init forks the process that keeps the caller's descriptors before anything else, so it is the second one. */
+/* The first process of a pod that shares the host's kernel forks the keeper before anything else. */
 #define KEEPER_PID 2
+/* Where the pod has a kernel of its own, whose second process is another, its agent writes which one it is. */
+#define KEEPER_FILE "/run/rkt/keeper"
+
+static int keeper_pid(void)
+{
+	FILE *file = fopen(KEEPER_FILE, "re");
+	int pid = KEEPER_PID;
+
+	if (!file)
+		return pid;
+	if (fscanf(file, "%d", &pid) != 1)
+		die(EXIT_STDIN, "cannot read %s", KEEPER_FILE);
+	fclose(file);
+	return pid;
+}
 
 static void take_stdio(void)
 {
-	int keeper = (int)syscall(SYS_pidfd_open, KEEPER_PID, 0);
+	int keeper = (int)syscall(SYS_pidfd_open, keeper_pid(), 0);
 
 	if (keeper < 0)
 		die(EXIT_STDIN, "cannot find the keeper of standard input");

@@ -122,7 +122,7 @@ static bool handle_signal(int signals, const struct terminal *terminal, pid_t ch
 
 int terminal_relay(const struct terminal *terminal, pid_t child)
 {
-	const int relayed[] = { SIGWINCH, SIGCHLD, SIGTERM, SIGHUP, SIGINT, SIGQUIT };
+	const int relayed[] = { SIGWINCH, SIGCHLD, SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2 };
 	int own = own_terminal(terminal), output = terminal->replaced[1] ? 1 : own, status = 0;
 	bool running = true, input = true;
 	sigset_t set;

@@ -12,7 +12,6 @@ import { enterPrivateHost } from "../support/private-host.ts";
  * is checked to be refused. Emulation takes 5 s a case, so QEMU gets a selection.
  */
 const REFUSED: Readonly<Record<string, RegExp>> = {
-	"interactive with a pipe": /--interactive is not possible in a virtual machine/,
 	"a device as a volume": /a device as a volume is not possible in a virtual machine/,
 };
 /** In a machine a pod hangs when an app goes over its limit; docs/stage1.md says so. */
@@ -21,6 +20,7 @@ const IN_QEMU = [
 	"an app that ends well",
 	"a failing app ends the others, and its status is the pod's",
 	"hooks run before and after the app",
+	"interactive with a pipe",
 	"hostile environment values arrive as they are",
 	"a read-only host volume, with what is below it",
 	"an empty volume shared by two apps",

@@ -37,9 +37,16 @@ export interface Ending {
 
 /** Files of each program, below stage1-kvm. */
 const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
-	monitor: ["host/monitor.c", "host/sessions.c", "host/notify.c", "protocol/frames.c"],
+	monitor: ["host/monitor.c", "host/sessions.c", "host/attach.c", "protocol/notify.c", "protocol/frames.c"],
 	client: ["host/client.c", "protocol/frames.c"],
-	agent: ["guest/agent.c", "guest/commands.c", "guest/find-app.c", "protocol/frames.c"],
+	agent: [
+		"guest/agent.c",
+		"guest/commands.c",
+		"guest/streams.c",
+		"guest/find-app.c",
+		"protocol/notify.c",
+		"protocol/frames.c",
+	],
 };
 
 /** 37 is SIGRTMIN+3, at which systemd begins the way down. The agent is started again, as its unit has it. */
