@@ -75,7 +75,7 @@ tty; stty size; echo TERM=$TERM; read line; echo "got:$line"; while :; do sleep 
 		const terminal = onTerminal(stage0, pod, place);
 		await waitFor("the app", () => terminal.output().includes("TERM="));
 		process.kill(readRecordedProcess(pod.directory)?.pid as number, "SIGKILL");
-		t.match((await terminal.ended).stdout.toString(), /status 137\r\nrestored/);
+		t.match((await terminal.ended).stdout.toString(), /status 137\s+restored/);
 		stage0.remove(pod);
 	});
 

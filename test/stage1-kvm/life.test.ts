@@ -4,6 +4,7 @@ import * as path from "node:path";
 import t from "tap";
 import { readExitStatuses, readRecordedProcess } from "../../stage1/pod-record.ts";
 import { makeFixtures } from "../stage1/conformance/run-case.ts";
+import { checkEnterSignals, checkStubbornApp } from "../stage1/conformance/signals.ts";
 import { distDirectory } from "../support/dist-directory.ts";
 import { createMiniStage0, type MiniApp, type MiniPod } from "../support/mini-stage0.ts";
 import { enterPrivateHost } from "../support/private-host.ts";
@@ -12,7 +13,8 @@ enterPrivateHost();
 
 const directory = fs.mkdtempSync("/var/tmp/rkt-test-kvm-life-");
 t.teardown(() => fs.rmSync(directory, { recursive: true, force: true }));
-const { busybox } = makeFixtures(directory);
+const fixtures = makeFixtures(directory);
+const { busybox } = fixtures;
 const SCRIPT = "trap 'echo told; exit 4' TERM; echo started; while :; do sleep 0.1; done";
 const WAITING: MiniApp = { name: "app", rootfs: busybox, app: { exec: ["/bin/sh", "-c", SCRIPT] } };
 
@@ -50,6 +52,10 @@ for (const flavor of ["kvm-uml", "kvm"]) {
 		stage0.remove(pod);
 		t.strictSame(processesOf(pod), [], "gc leaves no process");
 	});
+
+	t.test(`${flavor}: signals reach a command`, (t) => checkEnterSignals(t, stage0, fixtures));
+
+	t.test(`${flavor}: an app that ignores SIGTERM`, (t) => checkStubbornApp(t, stage0, fixtures));
 
 	t.test(`${flavor}: stop with force`, async (t) => {
 		const pod = stage0.prepare([WAITING]);
