@@ -89,13 +89,15 @@ tty; stty size; echo TERM=$TERM; read line; echo "got:$line"; while :; do sleep 
 	});
 
 	t.test(`${flavor}: stop ends an interactive app in order`, async (t) => {
-		const pod = stage0.prepare([shell("trap 'printf told; exit 4' TERM; while :; do sleep 0.1; done")]);
+		const pod = stage0.prepare([
+			shell("trap 'printf told; exit 4' TERM; printf 'up '; while :; do sleep 0.1; done"),
+		]);
 		const child = startInteractive(stage0, pod, "ignore");
 		const ended = collect(child);
-		await stage0.containerPid(pod);
+		await new Promise((resolve) => child.stdout?.once("data", resolve));
 		t.equal(stage0.call(pod, "stop").status, 0);
 		const ending = await ended;
-		t.match({ ...ending, stdout: ending.stdout.toString() }, { status: 4, stdout: "told" });
+		t.match({ ...ending, stdout: ending.stdout.toString() }, { status: 4, stdout: "up told" });
 		stage0.remove(pod);
 	});
 }

@@ -41,11 +41,14 @@ export async function checkStubbornApp(t: Test, stage0: MiniStage0, fixtures: Fi
 	const unit = path.join(pod.directory, "overlay/tree/upper/etc/systemd/system/app.service.d");
 	fs.mkdirSync(unit, { recursive: true });
 	fs.writeFileSync(path.join(unit, "stop.conf"), "[Service]\nTimeoutStopSec=2\n");
-	const ended = stage0.run(pod);
-	await stage0.containerPid(pod);
+	const child = stage0.start(pod);
+	const ended = collect(child);
+	await new Promise<void>((resolve) => {
+		child.stdout?.on("data", (chunk: Buffer) => chunk.includes("up") && resolve());
+	});
 	t.equal(stage0.call(pod, "stop").status, 0);
 	const { status, stdout } = await ended;
-	t.match(stdout, /told/);
+	t.match(stdout.toString(), /told/);
 	t.equal(status, 9);
 	t.strictSame(readExitStatuses(pod.directory, ["app"]), new Map([["app", 9]]));
 	stage0.remove(pod);
