@@ -320,6 +320,23 @@ t.test("what a guest says of an end cannot stop or steer a client", async (t) =>
 	}
 });
 
+t.test("a guest that lies about the streams of its app ends the pod, and steers nothing", async (t) => {
+	const lies: Readonly<Record<string, string>> = {
+		"an end": "send(frame(s, 18, Buffer.from([0, 0])))",
+		"a failure": "send(frame(s, 20, Buffer.from('\\x1b[2J')))",
+		"more than it may": "for (let i = 0; i < 5; i++) send(frame(s, 16, Buffer.alloc(32768)))",
+		"another agent": "send(frame(0, 22, number(0)))",
+		"no frames": "send(Buffer.alloc(100000, 0xa5))",
+	};
+	for (const [what, lie] of Object.entries(lies)) {
+		const pod = machine.start(machine.hostileGuest(`onStart((s) => { ${lie} })`), { attach: true });
+		const { status, stderr } = await within(5000, what, pod.ended);
+		t.equal(status, 254, what);
+		t.match(stderr, /^monitor: the virtual machine ended before/m, what);
+		t.notMatch(stderr, "\u001b", what);
+	}
+});
+
 t.test("only a plain file with a number is a status", async (t) => {
 	const status = path.join(directory, "root/rkt/pod-status");
 	const secret = path.join(directory, "secret");

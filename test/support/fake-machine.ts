@@ -16,6 +16,8 @@ export interface FakeMachine {
 }
 
 export interface StartOptions {
+	/** The monitor's streams are those of the app. */
+	readonly attach?: boolean;
 	readonly helper?: readonly string[];
 	readonly environment?: Readonly<Record<string, string>>;
 }
@@ -119,10 +121,11 @@ function makeRoot(root: string, programs: string): void {
 function start(
 	{ pod, programs, root }: { pod: string; programs: string; root: string },
 	hypervisor: readonly string[],
-	{ helper = [], environment = {} }: StartOptions,
+	{ helper = [], environment = {}, attach = false }: StartOptions,
 ): FakePod {
 	const argv = [
 		`--status=${root}/rkt/pod-status`,
+		...(attach ? [`--attach=${programs}/client`] : []),
 		`--helper=${helper.length}`,
 		"--",
 		...helper,
