@@ -3,6 +3,7 @@ import type { PodManifest } from "../../appc/schema/pod-manifest.ts";
 import { fail } from "../../lib/errors.ts";
 import { unmountBelow } from "../../lib/mountinfo.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
+import { ACCELERATOR_VARIABLE } from "../../stage1/accelerator.ts";
 import { JOURNAL_SIZE_VARIABLE } from "../../stage1/journal.ts";
 import { GUEST_HOSTS, GUEST_RESOLV_CONF } from "../../stage1/pod-paths.ts";
 import type { Config } from "../config/config.ts";
@@ -104,7 +105,11 @@ export async function handOver(context: CommandContext, request: StartRequest): 
 			disableSeccomp: globals.insecure.seccomp,
 			ipc: flags.ipc,
 		},
-		environment: { ...context.environment, ...journalVariables(flags, request.config) },
+		environment: {
+			...acceleratorVariables(request.config),
+			...context.environment,
+			...journalVariables(flags, request.config),
+		},
 	});
 }
 
@@ -112,6 +117,11 @@ export async function handOver(context: CommandContext, request: StartRequest): 
 function journalVariables({ journalSize }: StartFlags, { journal }: Config): Record<string, string> {
 	const size = journalSize ?? (journal && parseJournalSize(journal.maxSize));
 	return size === undefined ? {} : { [JOURNAL_SIZE_VARIABLE]: String(size) };
+}
+
+/** What the caller's environment says counts more. */
+function acceleratorVariables({ kvm }: Config): Record<string, string> {
+	return kvm === undefined ? {} : { [ACCELERATOR_VARIABLE]: kvm.accelerator };
 }
 
 function stage0Files(flags: StartFlags): Map<string, string> {

@@ -33,6 +33,8 @@ export interface Config {
 	readonly stage1: { readonly name?: string; readonly version?: string; readonly location?: string };
 	/** What the journal of each pod may occupy, as a quantity; absent when nobody says it. */
 	readonly journal?: { readonly maxSize: string };
+	/** How virtual machines may be run, one of `ACCELERATORS`; absent when nobody says it. */
+	readonly kvm?: { readonly accelerator: string };
 	/** Lines for standard error: credentials that other users can read. */
 	readonly warnings: readonly string[];
 }

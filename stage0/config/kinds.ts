@@ -1,5 +1,6 @@
 import * as path from "node:path";
 import { messageOf } from "../../lib/errors.ts";
+import { ACCELERATORS } from "../../stage1/accelerator.ts";
 import { SMALLEST_JOURNAL_SIZE } from "../../stage1/journal.ts";
 import type { BasicCredentials, Credentials } from "./config.ts";
 import {
@@ -22,6 +23,7 @@ export interface DirectorySettings {
 	stage1Location?: string;
 	/** As written. */
 	journalSize?: string;
+	accelerator?: string;
 }
 
 type KindReader = (object: ConfigObject, settings: DirectorySettings) => void;
@@ -32,6 +34,7 @@ export const CONFIG_KINDS: Readonly<Record<string, Readonly<Record<string, KindR
 	"paths.d": { paths: readPaths },
 	"stage1.d": { stage1: readStage1 },
 	"journal.d": { journal: readJournal },
+	"kvm.d": { kvm: readKvm },
 };
 
 function readAuth(object: ConfigObject, settings: DirectorySettings): void {
@@ -126,6 +129,15 @@ function checkJournalSize(size: string, object: ConfigObject): string {
 		failConfig(object.file, `"maxSize": ${messageOf(error)}`);
 	}
 	return failConfig(object.file, `"maxSize" is less than ${SMALLEST_JOURNAL_SIZE} bytes: "${size}"`);
+}
+
+function readKvm(object: ConfigObject, settings: DirectorySettings): void {
+	const accelerator = requireString(object, "accelerator");
+	if (settings.accelerator) failConfig(object.file, '"accelerator" is already configured in this directory');
+	if (!ACCELERATORS.some((known) => known === accelerator)) {
+		failConfig(object.file, `"accelerator" is "${accelerator}": expected ${ACCELERATORS.join(", ")}`);
+	}
+	settings.accelerator = accelerator;
 }
 
 function checkLocation(location: string, object: ConfigObject): string {

@@ -9,7 +9,7 @@ import { CONFIG_KINDS, type DirectorySettings } from "./kinds.ts";
 const MAX_FILE_BYTES = 1024 * 1024;
 
 /**
- * Reads auth.d, paths.d, stage1.d and journal.d of each directory: a setting may stand once in a directory, and a later
+ * Reads the directories of {@link CONFIG_KINDS} in each directory: a setting may stand once in a directory, and a later
  * directory replaces single settings of an earlier one. Every error has the code `config-invalid`.
  */
 export function loadConfig(directories: ConfigDirectories): Config {
@@ -27,6 +27,7 @@ export function loadConfig(directories: ConfigDirectories): Config {
 		},
 		stage1: { ...merged.stage1Identity, ...(merged.stage1Location && { location: merged.stage1Location }) },
 		...(merged.journalSize && { journal: { maxSize: merged.journalSize } }),
+		...(merged.accelerator && { kvm: { accelerator: merged.accelerator } }),
 		warnings,
 	};
 }

@@ -4,7 +4,7 @@ type Entry = Record<string, unknown>;
 
 /**
  * The value that `rkt config` prints as JSON: one entry for each domain and registry, sorted, then always one
- * `paths` and one `stage1` entry, and one for the journal when it is configured. Credentials are in clear.
+ * `paths` and one `stage1` entry, and those for the journal and virtual machines that are configured. Credentials are in clear.
  */
 export function renderConfig(config: Config): { stage0: Entry[] } {
 	return {
@@ -20,6 +20,7 @@ export function renderConfig(config: Config): { stage0: Entry[] } {
 				location: config.stage1.location ?? "",
 			}),
 			...(config.journal ? [entry("journal", { maxSize: config.journal.maxSize })] : []),
+			...(config.kvm ? [entry("kvm", { accelerator: config.kvm.accelerator })] : []),
 		],
 	};
 }

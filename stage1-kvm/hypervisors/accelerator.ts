@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import { fail } from "../../lib/errors.ts";
+import { ACCELERATOR_VARIABLE as VARIABLE } from "../../stage1/accelerator.ts";
 
 export interface Accelerator {
 	readonly name: "kvm" | "tcg";
@@ -14,7 +15,6 @@ export interface AcceleratorFiles {
 }
 
 const FILES: AcceleratorFiles = { cpuinfo: "/proc/cpuinfo", device: "/dev/kvm" };
-const VARIABLE = "RKT_KVM_ACCEL";
 
 /**
  * Hardware virtualization where the processor has it and the device opens, else emulation. The device alone proves

@@ -1,5 +1,6 @@
 import * as os from "node:os";
 import type { AppLimits } from "../../appc/schema/app-isolators.ts";
+import { fail } from "../../lib/errors.ts";
 
 /** What the kernel, systemd and journald of the guest need beside the apps. */
 const OVERHEAD_MIB = 96;
@@ -12,9 +13,13 @@ type Limits = Pick<AppLimits, "memoryLimit" | "cpuLimit">;
 
 /**
  * Processors and memory of a machine, from the limits of its apps: the sum, memory with what the guest itself needs.
- * Without a limit a pod gets all processors of the host, as in rkt.
+ * Without a limit a pod gets all processors of the host, as in rkt. Errors: `machine-too-large` for more memory than
+ * the `hostMemory` bytes that there are.
  */
-export function machineSize(apps: readonly Limits[]): { cpus: number; memoryMiB: number } {
+export function machineSize(
+	apps: readonly Limits[],
+	hostMemory: number = os.totalmem(),
+): { cpus: number; memoryMiB: number } {
 	const memory = apps.map(({ memoryLimit }) =>
 		memoryLimit === undefined ? UNLIMITED_MIB : Number((memoryLimit + MIB - 1n) / MIB),
 	);
@@ -23,5 +28,16 @@ export function machineSize(apps: readonly Limits[]): { cpus: number; memoryMiB:
 	const limited = apps.every(({ cpuLimit }) => cpuLimit !== undefined);
 	const thousandths = apps.reduce((total, { cpuLimit }) => total + (cpuLimit ?? 0n), 0n);
 	const cpus = limited ? Math.min(all, Math.max(1, Number((thousandths + 999n) / 1000n))) : all;
-	return { cpus, memoryMiB: Math.max(LEAST_MIB, sum) };
+	const memoryMiB = Math.max(LEAST_MIB, sum);
+	const hostMiB = Math.floor(hostMemory / Number(MIB));
+	if (memoryMiB > hostMiB) {
+		fail(
+			"machine-too-large",
+			`the virtual machine needs ${memoryMiB} MiB of memory, the host has ${hostMiB}`,
+			{
+				hint: "give the apps a smaller resource/memory limit, with --memory or in their images",
+			},
+		);
+	}
+	return { cpus, memoryMiB };
 }

@@ -4,6 +4,7 @@ import { chooseAccelerator } from "./accelerator.ts";
 import { findProgram } from "./find-program.ts";
 import { type Hypervisor, type Machine, SHARE_SOCKET } from "./hypervisor.ts";
 import { kernelParameters } from "./kernel-parameters.ts";
+import { requireKernel } from "./require-kernel.ts";
 
 const HINT = "on Debian: apt-get install qemu-system-x86";
 
@@ -12,6 +13,7 @@ export const qemu: Hypervisor = {
 	command: (machine) => {
 		const program = findProgram("QEMU", ["/usr/bin/qemu-system-x86_64"], HINT);
 		const helper = findProgram("virtiofsd", ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"], HINT);
+		requireKernel(kernelPath(machine));
 		const accelerator = chooseAccelerator(machine.environment);
 		if (accelerator.reason !== undefined) {
 			createLog("run", false).info(`no hardware virtualization (${accelerator.reason}): the pod is emulated`);
@@ -58,7 +60,7 @@ export function qemuArguments(machine: Machine, accelerator: "kvm" | "tcg"): str
 			"-device",
 			`virtio-net-pci,netdev=net${index},mac=${mac},host_mtu=${mtu},romfile=`,
 		]),
-		...["-kernel", path.join(machine.programs, "vmlinux")],
+		...["-kernel", kernelPath(machine)],
 		...["-append", parameters(machine, accelerator).join(" ")],
 	];
 }
@@ -75,6 +77,11 @@ function parameters(machine: Machine, accelerator: "kvm" | "tcg"): string[] {
 		...(accelerator === "tcg" ? ["mitigations=off"] : ["tsc=reliable"]),
 		...kernelParameters(machine.debug, machine.environment),
 	];
+}
+
+/** An ELF image, which starts faster than a compressed one. */
+function kernelPath(machine: Machine): string {
+	return path.join(machine.programs, "vmlinux");
 }
 
 /** A comma separates QEMU's options, two stand for one. */

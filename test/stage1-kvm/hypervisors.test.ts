@@ -6,6 +6,7 @@ import type { Machine } from "../../stage1-kvm/hypervisors/hypervisor.ts";
 import { kernelParameters } from "../../stage1-kvm/hypervisors/kernel-parameters.ts";
 import { machineSize } from "../../stage1-kvm/hypervisors/machine-size.ts";
 import { qemuArguments } from "../../stage1-kvm/hypervisors/qemu.ts";
+import { requireKernel } from "../../stage1-kvm/hypervisors/require-kernel.ts";
 import { umlArguments } from "../../stage1-kvm/hypervisors/uml.ts";
 import { networkFile } from "../../stage1-kvm/network/network-file.ts";
 
@@ -44,6 +45,11 @@ t.test("the size of a machine is the sum of its apps and what the guest needs", 
 	const all = os.availableParallelism();
 	t.strictSame(machineSize([{ memoryLimit: 400n * MIB, cpuLimit: 500n }]), { cpus: 1, memoryMiB: 496 });
 	t.equal(machineSize([{ memoryLimit: 1n }]).memoryMiB, 256, "never too small to start");
+	t.equal(machineSize([{ memoryLimit: 904n * MIB }], 1000 * 1024 * 1024).memoryMiB, 1000);
+	t.throws(() => machineSize([{ memoryLimit: 905n * MIB }], 1000 * 1024 * 1024), {
+		code: "machine-too-large",
+		message: /1001 MiB of memory, the host has 1000/,
+	});
 	t.equal(machineSize([{ memoryLimit: 400n * MIB }, {}]).memoryMiB, 400 + 512 + 96);
 	t.equal(machineSize([{ cpuLimit: 1000n }, {}]).cpus, all, "an app without a limit may have all");
 	t.equal(machineSize([{ cpuLimit: 1_000_000n }]).cpus, all, "never more than there are");
@@ -71,6 +77,12 @@ t.test("User-Mode Linux cannot be told paths with what it splits at", (t) => {
 	for (const root of ["/a b", "/a,b"]) {
 		t.throws(() => umlArguments({ ...MACHINE, root }), { code: "hypervisor-unusable" });
 	}
+	t.end();
+});
+
+t.test("a missing kernel is named before anything is started", (t) => {
+	t.throws(() => requireKernel("/none/vmlinux"), { code: "hypervisor-missing", message: /\/none\/vmlinux/ });
+	t.doesNotThrow(() => requireKernel(process.execPath));
 	t.end();
 });
 

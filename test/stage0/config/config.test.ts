@@ -172,6 +172,26 @@ t.test("errors name the file and what is wrong", (t) => {
 	t.end();
 });
 
+t.test("which accelerator virtual machines get: the last directory counts, nothing else is known", (t) => {
+	const kvm = (accelerator: string) => ({ rktKind: "kvm", rktVersion: "v1", accelerator });
+	const system = configDirectory(t, { "kvm.d/vendor.json": kvm("kvm") });
+	const local = configDirectory(t, { "kvm.d/own.json": kvm("tcg") });
+	t.strictSame(loadConfig({ system }).kvm, { accelerator: "kvm" });
+	const config = loadConfig({ system, local });
+	t.strictSame(renderConfig(config).stage0.at(-1), kvm("tcg"));
+	for (const files of [
+		{ "kvm.d/a.json": kvm("xen") },
+		{ "kvm.d/a.json": kvm("") },
+		{ "kvm.d/a.json": kvm("kvm"), "kvm.d/b.json": kvm("kvm") },
+	] as Files[]) {
+		t.throws(() => loadConfig({ local: configDirectory(t, files) }), {
+			code: "config-invalid",
+			message: /kvm\.d\/[ab]\.json: "accelerator" is /,
+		});
+	}
+	t.end();
+});
+
 t.test("credentials that others can read give a warning, not a refusal", (t) => {
 	const local = configDirectory(t, { "auth.d/a.json": basic(["a.com"]) });
 	t.strictSame(loadConfig({ local }).warnings, []);
