@@ -16,6 +16,7 @@ import { machineSize } from "./hypervisors/machine-size.ts";
 import { findHypervisor } from "./hypervisors/table.ts";
 import { setUpGuestNetwork } from "./network/guest-network.ts";
 import { refuseHostDevices, refuseSharedKernel } from "./refuse-shared-kernel.ts";
+import { prepareRegistration } from "./registration.ts";
 
 /** Of the caller's environment, what the monitor itself needs; programs get only what their hypervisor asks for. */
 const PASSED = ["NOTIFY_SOCKET", "PATH", "TERM"];
@@ -41,7 +42,10 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 		const prepared = preparePod(context);
 		refuseHostDevices(prepared.apps);
 		await cgroups?.joined;
-		return become(context, hypervisor, { prepared, lockFd });
+		const registration = placement.register
+			? prepareRegistration(context, { scope: !placement.keepUnit })
+			: [];
+		return become(context, hypervisor, { prepared, lockFd, registration });
 	} catch (error) {
 		await cgroups?.joined.catch(() => undefined);
 		for (const step of context.wayBack) step();
@@ -54,9 +58,10 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 function become(
 	context: RunContext,
 	hypervisor: Hypervisor,
-	{ prepared, lockFd }: { prepared: PreparedPod; lockFd: number | undefined },
+	parts: { prepared: PreparedPod; lockFd: number | undefined; registration: readonly string[] },
 ): never {
 	const { pod, options, environment, syscall, log } = context;
+	const { prepared, lockFd, registration } = parts;
 	const guest = setUpGuestNetwork(prepared.hostname);
 	fs.writeFileSync(podPaths.inStage1(pod.directory, GUEST_NETWORK_FILE), guest.text);
 	const command = hypervisor.command({
@@ -73,6 +78,7 @@ function become(
 		`--status=${podPaths.inStage1(pod.directory, GUEST_POD_STATUS)}`,
 		...(lockFd === undefined ? [] : [`--lock-fd=${lockFd}`]),
 		...(options.debug ? ["--debug"] : []),
+		...registration,
 		`--helper=${command.helper.length}`,
 		"--",
 		...command.helper,

@@ -10,7 +10,10 @@ const UNITS = "usr/lib/systemd/system";
 
 /** The programs of the control channel and of the guest, by their place in rkt/vm: sources below stage1-kvm. */
 const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
-	monitor: ["host/monitor.c", "host/sessions.c", "host/notify.c", "protocol/frames.c"],
+	monitor: [
+		...["monitor", "sessions", "notify", "machined", "machine-root", "dbus"].map((name) => `host/${name}.c`),
+		"protocol/frames.c",
+	],
 	client: ["host/client.c", "protocol/frames.c"],
 	agent: ["guest/agent.c", "guest/commands.c", "guest/find-app.c", "protocol/frames.c"],
 	init: ["guest/init.c", "guest/network.c"],
