@@ -17,6 +17,7 @@ import { findHypervisor } from "./hypervisors/table.ts";
 import { joinStreams } from "./interactive.ts";
 import { setUpGuestNetwork } from "./network/guest-network.ts";
 import { refuseHostDevices, refuseSharedKernel } from "./refuse-shared-kernel.ts";
+import { prepareRegistration } from "./registration.ts";
 
 /** Of the caller's environment, what the monitor itself needs; programs get only what their hypervisor asks for. */
 const PASSED = ["NOTIFY_SOCKET", "PATH", "TERM"];
@@ -43,7 +44,10 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 		refuseHostDevices(prepared.apps);
 		joinStreams(context);
 		await cgroups?.joined;
-		return become(context, hypervisor, { prepared, lockFd });
+		const registration = placement.register
+			? prepareRegistration(context, { scope: !placement.keepUnit })
+			: [];
+		return become(context, hypervisor, { prepared, lockFd, registration });
 	} catch (error) {
 		await cgroups?.joined.catch(() => undefined);
 		for (const step of context.wayBack) step();
@@ -56,9 +60,10 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 function become(
 	context: RunContext,
 	hypervisor: Hypervisor,
-	{ prepared, lockFd }: { prepared: PreparedPod; lockFd: number | undefined },
+	parts: { prepared: PreparedPod; lockFd: number | undefined; registration: readonly string[] },
 ): never {
 	const { pod, options, environment, syscall, log } = context;
+	const { prepared, lockFd, registration } = parts;
 	const guest = setUpGuestNetwork(prepared.hostname);
 	fs.writeFileSync(podPaths.inStage1(pod.directory, GUEST_NETWORK_FILE), guest.text);
 	const command = hypervisor.command({
@@ -76,6 +81,7 @@ function become(
 		...(lockFd === undefined ? [] : [`--lock-fd=${lockFd}`]),
 		...(options.debug ? ["--debug"] : []),
 		...(options.interactive ? [`--attach=${path.join(ownDirectory(), "vm/client")}`] : []),
+		...registration,
 		`--helper=${command.helper.length}`,
 		"--",
 		...command.helper,

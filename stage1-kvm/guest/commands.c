@@ -215,6 +215,7 @@ static void attach(const struct frame *frame, struct stream *channel)
 	}
 	command->session = frame->session;
 	stream_send_number(channel, command->session, FRAME_STDIN_CREDIT, CREDIT);
+	notify_open();
 	notify("READY=1");
 }
 

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "attach.h"
 
+#include "machine-root.h"
+
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -15,6 +17,8 @@ static void become_client(const char *client, int connection)
 {
 	char *argv[] = { "attach", "--attach", NULL };
 
+	if (!leave_machine_root())
+		_exit(1);
 	if (connection == CONNECTION_FD ? fcntl(connection, F_SETFD, 0) < 0 : dup2(connection, CONNECTION_FD) < 0)
 		_exit(1);
 	syscall(SYS_close_range, CONNECTION_FD + 1, ~0u, 0);
@@ -22,14 +26,7 @@ static void become_client(const char *client, int connection)
 	_exit(1);
 }
 
-static bool leave_streams(bool debug)
-{
-	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	return nothing >= 0 && dup2(nothing, 0) == 0 && dup2(debug ? 2 : nothing, 1) == 1 && close(nothing) == 0;
-}
-
-pid_t attach_start(const char *client, bool debug, int *connection)
+pid_t attach_start(const char *client, int output, int nothing, int *connection)
 {
 	int ends[2];
 
@@ -39,7 +36,7 @@ pid_t attach_start(const char *client, bool debug, int *connection)
 	if (pid == 0)
 		become_client(client, ends[1]);
 	close(ends[1]);
-	if (pid < 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 || !leave_streams(debug))
+	if (pid < 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0 || dup2(nothing, 0) < 0 || dup2(output, 1) < 0)
 		return -1;
 	*connection = ends[0];
 	return pid;

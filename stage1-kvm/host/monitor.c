@@ -1,13 +1,17 @@
 /*
- * monitor --status=FILE [--lock-fd=N] [--debug] [--attach=CLIENT] [--helper=COUNT] -- [HELPER...] HYPERVISOR...
+ * monitor --status=FILE [--lock-fd=N] [--debug] [--attach=CLIENT] [--helper=COUNT]
+ *         [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...
  *
  * The process of a pod in a virtual machine. It starts the hypervisor, and before it the helper that serves the files of
  * the guest, passes signals on as an orderly shut-down, and ends with the status that the guest has left in FILE. The
- * working directory is the pod's. It holds the lock of the pod; when it dies, the kernel kills both programs.
+ * working directory is the pod's. It holds the lock of the pod; when it dies, the kernel kills both programs. With
+ * --machine it is the leader of that machine of machined, and DIRECTORY of --machine-root what machined finds there.
  */
 #define _GNU_SOURCE
 #include "attach.h"
 #include "frames.h"
+#include "machine-root.h"
+#include "machined.h"
 #include "notify.h"
 #include "sessions.h"
 
@@ -49,6 +53,7 @@ struct options {
 	int lock_fd;
 	int helper_count;
 	bool debug;
+	struct registration registration;
 	char **helper;
 	char **hypervisor;
 };
@@ -61,7 +66,8 @@ static void die(const char *what)
 
 static void usage(void)
 {
-	dprintf(2, "usage: monitor --status=FILE [--lock-fd=N] [--debug] [--attach=CLIENT] [--helper=COUNT] -- [HELPER...] HYPERVISOR...\n");
+	dprintf(2, "usage: monitor --status=FILE [--lock-fd=N] [--debug] [--attach=CLIENT] [--helper=COUNT]\n"
+		   "       [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...\n");
 	exit(FAILED);
 }
 
@@ -81,10 +87,20 @@ static struct options read_options(int argc, char **argv)
 			options.helper_count = atoi(argv[i] + 9);
 		else if (!strcmp(argv[i], "--debug"))
 			options.debug = true;
+		else if (!strncmp(argv[i], "--machine=", 10))
+			options.registration.name = argv[i] + 10;
+		else if (!strncmp(argv[i], "--root=", 7))
+			options.registration.root = argv[i] + 7;
+		else if (!strncmp(argv[i], "--machine-root=", 15))
+			options.registration.leader_root = argv[i] + 15;
+		else if (!strcmp(argv[i], "--scope"))
+			options.registration.scope = true;
 		else
 			usage();
 	}
 	if (!options.status || options.helper_count < 0 || i + 1 + options.helper_count >= argc)
+		usage();
+	if (options.registration.name && (!options.registration.root || !options.registration.leader_root))
 		usage();
 	options.helper = argv + i + 1;
 	options.hypervisor = options.helper + options.helper_count;
@@ -95,9 +111,10 @@ static struct options read_options(int argc, char **argv)
  * Descriptor 3 of the program is `served`; everything else of ours but 0 to 2 is closed. It is the first process of a
  * process namespace: what it has started itself ends with it, however it ends.
  */
-static pid_t start(char **argv, int count, int served, const char *output, const sigset_t *signals)
+static pid_t start(char **argv, int count, int served, const char *output)
 {
 	char **words = calloc((size_t)count + 1, sizeof *words);
+	sigset_t kept;
 
 	if (!words)
 		die("memory");
@@ -109,17 +126,22 @@ static pid_t start(char **argv, int count, int served, const char *output, const
 		free(words);
 		return pid;
 	}
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || !leave_machine_root())
 		_exit(FAILED);
 	if (served == SERVED_FD ? fcntl(served, F_SETFD, 0) < 0 : dup2(served, SERVED_FD) < 0)
 		die("dup2");
 	syscall(SYS_close_range, SERVED_FD + 1, ~0u, 0);
+	/* Sent to all processes of a unit or a terminal, these would end the guest before it can end in order. */
+	sigemptyset(&kept);
+	sigaddset(&kept, SIGTERM);
+	sigaddset(&kept, SIGINT);
+	sigaddset(&kept, SIGHUP);
 	if (output) {
 		int fd = open(output, O_RDWR | O_CLOEXEC);
 		for (int i = 0; fd >= 0 && i < 3; i++)
 			dup2(fd, i);
 	}
-	sigprocmask(SIG_UNBLOCK, signals, NULL);
+	sigprocmask(SIG_SETMASK, &kept, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	unsetenv("NOTIFY_SOCKET");
 	execv(words[0], words);
@@ -363,27 +385,34 @@ int main(int argc, char **argv)
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	stream_init(&machine.channel, ends[0]);
 	sessions_init(&machine.sessions);
+	notify_open();
+	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+	/* Before the programs are started: machined takes only this process into the scope that it makes. */
+	bool registered = options.registration.name && register_machine(&options.registration);
 	if (options.attach) {
 		int connection;
-		machine.attached = attach_start(options.attach, options.debug, &connection);
+		machine.attached = attach_start(options.attach, options.debug ? 2 : nothing, nothing, &connection);
 		if (machine.attached < 0)
 			die(options.attach);
 		sessions_adopt(&machine.sessions, connection);
 	}
+	close(nothing);
 	if (options.helper_count > 0) {
 		int served = listen_for_helper();
 		const char *output = options.debug ? NULL : "/dev/null";
-		machine.helper = start(options.helper, options.helper_count, served, output, &signals);
+		machine.helper = start(options.helper, options.helper_count, served, output);
 		close(served);
 	}
 	int words = argc - (int)(options.hypervisor - argv);
-	machine.hypervisor = start(options.hypervisor, words, ends[1], NULL, &signals);
+	machine.hypervisor = start(options.hypervisor, words, ends[1], NULL);
 	close(ends[1]);
 	watch(&machine, signal_fd);
 	sessions_end(&machine.sessions);
 	end_machine(&machine);
 	while (wait(NULL) > 0 || errno == EINTR)
 		;
+	if (registered)
+		unregister_machine(&options.registration);
 	int status = read_status(options.status);
 	if (status >= 0)
 		return status;

@@ -9,7 +9,11 @@ const UNITS = "usr/lib/systemd/system";
 
 /** The programs of the control channel and of the guest, by their place in rkt/vm: sources below stage1-kvm. */
 const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
-	monitor: ["host/monitor.c", "host/sessions.c", "host/attach.c", "protocol/notify.c", "protocol/frames.c"],
+	monitor: [
+		...["monitor", "sessions", "attach", "machined", "machine-root", "dbus"].map((name) => `host/${name}.c`),
+		"protocol/notify.c",
+		"protocol/frames.c",
+	],
 	client: ["host/client.c", "protocol/frames.c"],
 	agent: [
 		"guest/agent.c",

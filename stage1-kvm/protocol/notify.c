@@ -8,7 +8,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-void notify(const char *state)
+static int supervisor = -1;
+
+void notify_open(void)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -20,9 +22,15 @@ void notify(const char *state)
 	if (*path == '@')
 		address.sun_path[0] = '\0';
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return;
 	socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
-	sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, size);
-	close(fd);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, size) == 0)
+		supervisor = fd;
+	else if (fd >= 0)
+		close(fd);
+}
+
+void notify(const char *state)
+{
+	if (supervisor >= 0)
+		send(supervisor, state, strlen(state), MSG_NOSIGNAL);
 }
