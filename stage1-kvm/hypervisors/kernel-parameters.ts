@@ -26,7 +26,7 @@ export function kernelParameters(
 		"printk.time=1",
 		// systemd would look for a policy, and say that there is none.
 		"lsm=capability",
-		// What is written through a mapping, as journald does, reaches the host after a fifth of a second, not half a minute.
+		// What an app writes through a mapping of a volume reaches the host after a fifth of a second, not half a minute.
 		"sysctl.vm.dirty_writeback_centisecs=20",
 		"sysctl.vm.dirty_expire_centisecs=20",
 		...(debug ? ["rkt.debug"] : ["quiet", "loglevel=0"]),

@@ -7,6 +7,10 @@ import { AGENT_SERVICE } from "../guest-paths.ts";
 
 const UNITS = "usr/lib/systemd/system";
 
+const JOURNALD_CONF = "etc/systemd/journald.conf.d/guest.conf";
+/** journald writes through mappings, which the host sees when they are synchronized: by default every five minutes. */
+const JOURNALD_TEXT = "[Journal]\nSyncIntervalSec=1s\n";
+
 /** The programs of the control channel and of the guest, by their place in rkt/vm: sources below stage1-kvm. */
 const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
 	monitor: [
@@ -47,6 +51,8 @@ export const recipes: readonly ImageRecipe[] = FLAVORS.map((one) => ({
 		fs.mkdirSync(directory);
 		compilePrograms(directory, places);
 		addAgentService(root, one.channel);
+		fs.mkdirSync(path.dirname(path.join(root, JOURNALD_CONF)), { recursive: true });
+		fs.writeFileSync(path.join(root, JOURNALD_CONF), JOURNALD_TEXT);
 		addKernel(directory, one, places);
 	},
 }));

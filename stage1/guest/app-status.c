@@ -6,6 +6,8 @@
  *   app-status ready     once every app was started: /rkt/supervisor-status -> ready
  */
 #define _GNU_SOURCE
+#include "drain-journal.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -15,6 +17,8 @@
 #include <unistd.h>
 
 #define FIRST_FAILURE "/rkt/first-failure"
+/* Less than what a unit has for its stop, and than the monitor of a machine waits. */
+#define JOURNAL_SECONDS 60
 
 static int complain(const char *what)
 {
@@ -125,6 +129,7 @@ static int pod_status(void)
 	char text[16];
 	int status = first_failure();
 
+	drain_journal(JOURNAL_SECONDS);
 	snprintf(text, sizeof text, "%d\n", status);
 	if (write_file("/rkt/.pod-status", O_TRUNC, text) < 0 || rename("/rkt/.pod-status", "/rkt/pod-status") < 0)
 		complain("/rkt/pod-status");

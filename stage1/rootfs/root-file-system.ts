@@ -65,7 +65,8 @@ export function buildRootFileSystem(root: string, sources: string): void {
 		path.join(guest, `${name}.c`),
 	);
 	compileStatic([path.join(guest, "launch.c"), ...common], path.join(root, "rkt/launch"), ["-lseccomp"]);
-	compileStatic([path.join(guest, "app-status.c")], path.join(root, "rkt/app-status"));
+	const status = ["app-status", "drain-journal"].map((name) => path.join(guest, `${name}.c`));
+	compileStatic(status, path.join(root, "rkt/app-status"));
 	const enter = ["enter", "terminal"].map((name) => path.join(guest, `${name}.c`));
 	compileStatic([...enter, ...common], path.join(root, "rkt/enter-helper"), ["-lseccomp"]);
 	buildFilters(path.join(root, "rkt/seccomp"), guest);
