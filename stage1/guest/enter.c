@@ -219,14 +219,20 @@ static void forward(int signal)
 	kill(forwarded_to, signal);
 }
 
-static int wait_for(pid_t child)
+/* Before the command runs: else it could have said that it is ready for a signal which would end this process. */
+static void forward_signals(pid_t child)
 {
 	const int forwarded[] = { SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH };
-	int status;
 
 	forwarded_to = child;
 	for (size_t i = 0; i < sizeof forwarded / sizeof *forwarded; i++)
 		sigaction(forwarded[i], &(struct sigaction){ .sa_handler = forward }, NULL);
+}
+
+static int wait_for(pid_t child)
+{
+	int status;
+
 	while (waitpid(child, &status, 0) < 0)
 		if (errno != EINTR)
 			die(1, "cannot wait for the command");
@@ -279,6 +285,7 @@ int main(int argc, char **argv)
 	}
 	close(release[0]);
 	join_cgroups(&options, child);
+	forward_signals(child);
 	if (write(release[1], "", 1) != 1)
 		die(1, "cannot start the command");
 	close(release[1]);
