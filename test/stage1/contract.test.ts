@@ -4,6 +4,7 @@ import t from "tap";
 import * as args from "../../stage1/arguments.ts";
 import { readEntrypoints } from "../../stage1/entrypoints.ts";
 import { parseGoFlags } from "../../stage1/go-flags.ts";
+import { kernelAnnotations, readGuestKernel } from "../../stage1/guest-kernel.ts";
 import { stage1Manifest } from "../../stage1/image/manifest.ts";
 import { metadataUrl } from "../../stage1/metadata-url.ts";
 import { readPodFile, readPodLink } from "../../stage1/pod-files.ts";
@@ -112,6 +113,18 @@ t.test("entry points of an image", (t) => {
 	}
 	const version = { name: "coreos.com/rkt/stage1/interface-version", value: "six" };
 	t.throws(() => readEntrypoints(image([run, version])), { code: "stage1-entrypoint-invalid" });
+	t.end();
+});
+
+t.test("the kernel that an image says it brings", (t) => {
+	const kernel = { release: "6.12.1", source: "linux-image 6.12.1", sha512: "0".repeat(128) };
+	const manifest = (given: typeof kernel) =>
+		JSON.parse(stage1Manifest("coreos.com/rkt/stage1-test", "x64", kernelAnnotations(given)));
+	t.strictSame(readGuestKernel(manifest(kernel)), kernel);
+	t.equal(readGuestKernel(JSON.parse(stage1Manifest("coreos.com/rkt/stage1-test", "x64"))), undefined);
+	for (const bad of [{ release: "6\u001b[2J" }, { source: "" }, { sha512: "0".repeat(127) }]) {
+		t.equal(readGuestKernel(manifest({ ...kernel, ...bad })), undefined, JSON.stringify(bad));
+	}
 	t.end();
 });
 

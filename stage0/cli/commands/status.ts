@@ -1,6 +1,8 @@
 import { fail } from "../../../lib/errors.ts";
 import { writeStdout } from "../../../lib/log.ts";
+import type { GuestKernel } from "../../../stage1/guest-kernel.ts";
 import { isSupervisorReady } from "../../../stage1/pod-record.ts";
+import { readGuestKernelOfPod } from "../../handoff/stage1-of-pod.ts";
 import { type ObservedPod, observePod } from "../../pod/pod-lock.ts";
 import { type PodView, toPodJson, viewPod } from "../../pod/pod-view.ts";
 import { isFinished } from "../../pod/states.ts";
@@ -34,8 +36,9 @@ export const showStatus: Handler = async (context, { options, args }) => {
 	const view = viewPod(observe() ?? gone(uuid));
 	for (const problem of view.problems) throw problem;
 	const format = options.text("format") as OutputFormat;
-	if (format === "") writeStdout(statusText(view));
-	else printJson(toPodJson(view), format);
+	const kernel = readGuestKernelOfPod(view.pod.directory);
+	if (format === "") writeStdout(statusText(view) + kernelText(kernel));
+	else printJson({ ...toPodJson(view), ...(kernel && { guest_kernel: kernel }) }, format);
 	return 0;
 };
 
@@ -73,6 +76,12 @@ async function waitFor(milliseconds: number | undefined, condition: () => boolea
 		if (left <= 0) fail("wait-timed-out", "context deadline exceeded", { hint: "wait longer: --wait=5m" });
 		await new Promise((resolve) => setTimeout(resolve, Math.min(POLL_MS, left)));
 	}
+}
+
+function kernelText(kernel: GuestKernel | undefined): string {
+	if (kernel === undefined) return "";
+	const { release, source, sha512 } = kernel;
+	return `guest-kernel=${release}\nguest-kernel-source=${source}\nguest-kernel-sha512=${sha512}\n`;
 }
 
 const WITH_NETWORKS = ["running", "exited"];
