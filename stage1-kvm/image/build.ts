@@ -21,7 +21,7 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
 		"protocol/notify.c",
 		"protocol/frames.c",
 	],
-	init: ["guest/init.c", "guest/network.c"],
+	init: ["guest/init.c", "guest/network.c", "../stage1/guest/trace.c"],
 };
 
 /** A hypervisor's image: how the agent finds its end of the channel, and the kernel that goes in. */
@@ -56,10 +56,10 @@ export const recipes: readonly ImageRecipe[] = FLAVORS.map((one) => ({
 const ownDirectory = (root: string): string => path.join(root, "rkt/vm");
 
 function compilePrograms(directory: string, { sources }: BuildPlaces): void {
-	const protocol = path.join(sources, "stage1-kvm/protocol");
+	const headers = ["stage1-kvm/protocol", "stage1/guest"].map((folder) => `-I${path.join(sources, folder)}`);
 	for (const [name, files] of Object.entries(PROGRAMS)) {
 		const paths = files.map((file) => path.join(sources, "stage1-kvm", file));
-		compileStatic(paths, path.join(directory, name), [`-I${protocol}`]);
+		compileStatic(paths, path.join(directory, name), headers);
 	}
 }
 

@@ -64,8 +64,11 @@ export function buildRootFileSystem(root: string, sources: string): void {
 	const common = ["spec", "confine", "filter", "app-root", "devices"].map((name) =>
 		path.join(guest, `${name}.c`),
 	);
-	compileStatic([path.join(guest, "launch.c"), ...common], path.join(root, "rkt/launch"), ["-lseccomp"]);
-	compileStatic([path.join(guest, "app-status.c")], path.join(root, "rkt/app-status"));
+	const trace = path.join(guest, "trace.c");
+	compileStatic([path.join(guest, "launch.c"), trace, ...common], path.join(root, "rkt/launch"), [
+		"-lseccomp",
+	]);
+	compileStatic([path.join(guest, "app-status.c"), trace], path.join(root, "rkt/app-status"));
 	const enter = ["enter", "terminal"].map((name) => path.join(guest, `${name}.c`));
 	compileStatic([...enter, ...common], path.join(root, "rkt/enter-helper"), ["-lseccomp"]);
 	buildFilters(path.join(root, "rkt/seccomp"), guest);

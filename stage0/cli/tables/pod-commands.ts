@@ -119,6 +119,7 @@ A wait ends when the condition holds, or with an error when the given time is ov
 				default: "false",
 				bare: "true",
 			}),
+			flag("trace", "also print how long each phase of the run took; only for pods started with --trace"),
 			UUID_FILE,
 			FORMAT,
 		],
