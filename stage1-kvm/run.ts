@@ -10,8 +10,10 @@ import { ownDirectory } from "../stage1/run/own-files.ts";
 import { type PreparedPod, preparePod } from "../stage1/run/prepare-pod.ts";
 import { releasePod } from "../stage1/run/release-pod.ts";
 import { localConfig, makeRunContext, type RunContext } from "../stage1/run/run-context.ts";
+import { handOnTrace } from "../stage1/trace.ts";
 import { GUEST_NETWORK_FILE, GUEST_POD_STATUS } from "./guest-paths.ts";
 import type { Hypervisor } from "./hypervisors/hypervisor.ts";
+import { EXTRA_VARIABLE } from "./hypervisors/kernel-parameters.ts";
 import { machineSize } from "./hypervisors/machine-size.ts";
 import { findHypervisor } from "./hypervisors/table.ts";
 import { joinStreams } from "./interactive.ts";
@@ -66,6 +68,7 @@ function become(
 	const { prepared, lockFd, registration } = parts;
 	const guest = setUpGuestNetwork(prepared.hostname);
 	fs.writeFileSync(podPaths.inStage1(pod.directory, GUEST_NETWORK_FILE), guest.text);
+	const trace = handOnTrace(pod.directory);
 	const command = hypervisor.command({
 		uuid: options.uuid,
 		root: podPaths.stage1Rootfs(pod.directory),
@@ -73,13 +76,14 @@ function become(
 		...machineSize(prepared.apps.map(({ unit }) => unit.limits)),
 		nics: guest.nics,
 		debug: options.debug === true,
-		environment,
+		environment: trace === undefined ? environment : traceGuest(environment, trace),
 	});
 	const monitor = [
 		"monitor",
 		`--status=${podPaths.inStage1(pod.directory, GUEST_POD_STATUS)}`,
 		...(lockFd === undefined ? [] : [`--lock-fd=${lockFd}`]),
 		...(options.debug ? ["--debug"] : []),
+		...(trace === undefined ? [] : [`--trace=${podPaths.tracePath(pod.directory)}`]),
 		...(options.interactive ? [`--attach=${path.join(ownDirectory(), "vm/client")}`] : []),
 		...registration,
 		`--helper=${command.helper.length}`,
@@ -95,4 +99,10 @@ function become(
 		environment[name] === undefined ? [] : [[name, environment[name]]],
 	);
 	return syscall.execve(program, monitor, { ...Object.fromEntries(passed), ...command.environment }, kept);
+}
+
+/** The kernel gives its init what it does not know itself, and systemd its services what it is told to. */
+function traceGuest(environment: Readonly<Record<string, string>>, trace: string): Record<string, string> {
+	const extra = environment[EXTRA_VARIABLE] ?? "";
+	return { ...environment, [EXTRA_VARIABLE]: `${trace} systemd.setenv=${trace} ${extra}` };
 }

@@ -17,6 +17,8 @@ export interface NspawnOptions {
 	readonly keepUnit: boolean;
 	/** systemd of the host waits for the pod to be ready. */
 	readonly notifyReady: boolean;
+	/** What a pod that is traced has to be told, NAME=VALUE. */
+	readonly trace: string | undefined;
 }
 
 /** Arguments of systemd-nspawn, argv[0] included, systemd-nspawn(1). */
@@ -43,17 +45,20 @@ export function nspawnArguments(nspawn: NspawnOptions): string[] {
 		...(options.privateUsers
 			? [`--private-users=${options.privateUsers}`, "--private-users-ownership=off"]
 			: []),
+		...(nspawn.trace === undefined ? [] : [`--setenv=${nspawn.trace}`]),
 		// The shim is PID 1 and becomes systemd; this is what --boot would send to end it gracefully.
 		"--kill-signal=SIGRTMIN+3",
 		"--",
-		...initArguments(options, streams),
+		...initArguments(nspawn),
 	];
 }
 
-function initArguments(options: RunOptions, streams: AppStreams): string[] {
+function initArguments({ options, streams, trace }: NspawnOptions): string[] {
 	const shim = streams === "keeper" ? ["--keep-stdio"] : [];
 	const quiet = options.debug ? [] : ["--log-target=null", "--show-status=0"];
-	return ["/rkt/init", ...shim, ...quiet];
+	// In a container systemd takes for its own arguments what the kernel's command line would say, kernel-command-line(7).
+	const passedOn = trace === undefined ? [] : [`systemd.setenv=${trace}`];
+	return ["/rkt/init", ...shim, ...quiet, ...passedOn];
 }
 
 /**

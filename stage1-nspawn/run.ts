@@ -10,6 +10,7 @@ import { type PreparedPod, preparePod } from "../stage1/run/prepare-pod.ts";
 import { releasePod } from "../stage1/run/release-pod.ts";
 import { localConfig, makeRunContext, type RunContext } from "../stage1/run/run-context.ts";
 import { passedDescriptors } from "../stage1/sockets/passed-sockets.ts";
+import { handOnTrace } from "../stage1/trace.ts";
 import { findNspawn, nspawnArguments, nspawnEnvironment } from "./nspawn-command.ts";
 import { mountNspawnDirectory } from "./nspawn-directory.ts";
 
@@ -69,6 +70,7 @@ function become(
 		register: placement.register,
 		keepUnit: placement.keepUnit,
 		notifyReady: environment.NOTIFY_SOCKET !== undefined,
+		trace: handOnTrace(pod.directory),
 	});
 	context.log.debug(`exec ${argv.join(" ")}`);
 	replaceFile(podPaths.ppidPath(pod.directory), `${process.pid}\n`, 0o644);

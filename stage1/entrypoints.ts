@@ -77,7 +77,8 @@ export function readEntrypoints(manifest: AnnotatedManifest): Entrypoints {
 	};
 }
 
-function annotationValue(manifest: AnnotatedManifest, name: string): string | undefined {
+/** The value of an annotation, undefined without it. */
+export function annotationValue(manifest: AnnotatedManifest, name: string): string | undefined {
 	return manifest.annotations?.find((annotation) => annotation.name === name)?.value;
 }
 

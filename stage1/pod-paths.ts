@@ -39,6 +39,9 @@ export const overlayWork = (pod: string, treeId: string, app = ""): string =>
 /** Marker: the pod is registered with the metadata service. */
 export const metadataRegisteredPath = (pod: string): string => path.join(pod, "mds-registered");
 
+/** Ends of phases, one a line; only of a pod that is traced. stage1 and its supervisor add to it. */
+export const tracePath = (pod: string): string => path.join(pod, "trace");
+
 // Written by stage1.
 
 /** Empty volumes, one directory each. */
@@ -73,6 +76,8 @@ export const guestReasonPath = (app: string): string => `/rkt/reason/${app}`;
 export const guestEnvPath = (app: string): string => `/rkt/env/${app}`;
 /** Symlink whose target is `ready` once every app was started. */
 export const GUEST_SUPERVISOR_STATUS = "/rkt/supervisor-status";
+/** The same from the pod itself. */
+export const GUEST_TRACE = "/rkt/trace";
 export const GUEST_RESOLV_CONF = "/etc/rkt-resolv.conf";
 export const GUEST_HOSTS = "/etc/rkt-hosts";
 export const GUEST_HOSTS_FALLBACK = "/etc/hosts-fallback";

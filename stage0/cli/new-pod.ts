@@ -3,6 +3,7 @@ import * as path from "node:path";
 import type { PodManifest } from "../../appc/schema/pod-manifest.ts";
 import { fail } from "../../lib/errors.ts";
 import { type Lock, waitForLock } from "../../lib/lock.ts";
+import { mark } from "../../lib/trace.ts";
 import { readEntrypoints } from "../../stage1/entrypoints.ts";
 import { fetchImage } from "../fetch/fetch-image.ts";
 import { resolveStage1 } from "../fetch/resolve-stage1.ts";
@@ -59,6 +60,7 @@ export async function makeNewPod(
 	});
 	readEntrypoints(await workspace.store.manifest(stage1Key));
 	const planned = { stage1Key, ...(await planManifest(context, workspace, flags)) };
+	mark("stage0 images");
 	checkNames(planned.manifest);
 	options.check(planned.manifest);
 	makePodDirectories(workspace.dataDirectory);
@@ -118,6 +120,7 @@ async function fillPod(
 	for (const app of planned.manifest.apps) {
 		apps.push({ name: app.name, ...(await renderImage(workspace, app.image.id)) });
 	}
+	mark("stage0 trees");
 	const pod = createPod(syscall, dataDirectory);
 	try {
 		options.onCreated(pod.uuid);
@@ -129,6 +132,7 @@ async function fillPod(
 			privateUsers: flags.privateUsers,
 			durable: options.durable,
 		});
+		mark("stage0 pod");
 		return pod;
 	} catch (error) {
 		await discardPod(syscall, dataDirectory, pod);

@@ -2,6 +2,7 @@ import * as path from "node:path";
 import { fail } from "../../lib/errors.ts";
 import { lstatIfExists, readTextIfExists } from "../../lib/files.ts";
 import { type EntrypointName, type Entrypoints, readEntrypoints } from "../../stage1/entrypoints.ts";
+import { type GuestKernel, readGuestKernel } from "../../stage1/guest-kernel.ts";
 import { stage1ManifestPath, stage1TreeStoreIdPath } from "../../stage1/pod-paths.ts";
 import { storeLayout } from "../store/layout.ts";
 
@@ -59,6 +60,12 @@ function parseManifest(
 function isAnnotation(entry: unknown): entry is { name: string; value: string } {
 	const record = entry as { name?: unknown; value?: unknown } | null;
 	return typeof record?.name === "string" && typeof record.value === "string";
+}
+
+/** The kernel that the pod boots, as its stage1 image says; undefined for pods on the host's. */
+export function readGuestKernelOfPod(pod: string): GuestKernel | undefined {
+	const manifest = readTextIfExists(stage1ManifestPath(pod));
+	return manifest === undefined ? undefined : readGuestKernel(parseManifest(manifest, pod));
 }
 
 /** The executable of an entry point in the tree store. Errors: `stage1-entrypoint-missing`. */

@@ -4,9 +4,11 @@
  */
 #define _GNU_SOURCE
 #include "network.h"
+#include "trace.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +18,8 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SYSTEMD "/usr/lib/systemd/systemd"
@@ -106,6 +110,33 @@ static void keep_console(void)
 		pause();
 }
 
+/*
+ * The clock that the kernel starts with is right to the second only. The host gives a file that is made its own time, so
+ * that the times of a trace fit those of the host. Only what is made is asked of the host, whose answer is kept then.
+ */
+static void set_clock(void)
+{
+	int fd = open(TRACE_FILE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0)
+		clock_settime(CLOCK_REALTIME, &st.st_mtim);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* What came before the kernel. User-Mode Linux starts at once, and its clock runs ahead of the host's while it boots. */
+static void trace_hypervisor(void)
+{
+	struct timespec t;
+	struct statfs root;
+
+	if (statfs("/", &root) < 0 || root.f_type == HOSTFS_SUPER_MAGIC)
+		return;
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	trace((int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000, "machine hypervisor");
+}
+
 static int is_debugged(void)
 {
 	char text[4096] = "";
@@ -124,6 +155,10 @@ int main(void)
 	static char *const environment[] = { "PATH=/usr/bin", NULL };
 
 	umask(0022);
+	if (getenv(TRACE_VARIABLE))
+		set_clock();
+	trace_hypervisor();
+	trace(0, "machine kernel");
 	mount_file_systems();
 	open_console();
 	keep_console();
@@ -132,6 +167,7 @@ int main(void)
 		errno = 0;
 		give_up("network");
 	}
+	trace(0, "machine init");
 	execve(SYSTEMD, is_debugged() ? loud : quiet, environment);
 	give_up(SYSTEMD);
 	return 1;

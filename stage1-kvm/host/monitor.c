@@ -1,5 +1,5 @@
 /*
- * monitor --status=FILE [--lock-fd=N] [--debug] [--attach=CLIENT] [--helper=COUNT]
+ * monitor --status=FILE [--lock-fd=N] [--debug] [--trace=FILE] [--attach=CLIENT] [--helper=COUNT]
  *         [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...
  *
  * The process of a pod in a virtual machine. It starts the hypervisor, and before it the helper that serves the files of
@@ -50,6 +50,8 @@ struct options {
 	const char *status;
 	/* The program that joins our streams to the app's; NULL when they are not the app's. */
 	const char *attach;
+	/* Gets the time of the end; NULL when the pod is not traced. */
+	const char *trace;
 	int lock_fd;
 	int helper_count;
 	bool debug;
@@ -66,7 +68,7 @@ static void die(const char *what)
 
 static void usage(void)
 {
-	dprintf(2, "usage: monitor --status=FILE [--lock-fd=N] [--debug] [--attach=CLIENT] [--helper=COUNT]\n"
+	dprintf(2, "usage: monitor --status=FILE [--lock-fd=N] [--debug] [--trace=FILE] [--attach=CLIENT] [--helper=COUNT]\n"
 		   "       [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...\n");
 	exit(FAILED);
 }
@@ -81,6 +83,8 @@ static struct options read_options(int argc, char **argv)
 			options.status = argv[i] + 9;
 		else if (!strncmp(argv[i], "--attach=", 9))
 			options.attach = argv[i] + 9;
+		else if (!strncmp(argv[i], "--trace=", 8))
+			options.trace = argv[i] + 8;
 		else if (!strncmp(argv[i], "--lock-fd=", 10))
 			options.lock_fd = atoi(argv[i] + 10);
 		else if (!strncmp(argv[i], "--helper=", 9))
@@ -362,6 +366,17 @@ static void watch(struct machine *machine, int signals)
 	}
 }
 
+/* stage1/trace.ts reads it. */
+static void trace_end(const char *file)
+{
+	int fd = open(file, O_WRONLY | O_APPEND | O_CLOEXEC);
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	if (fd >= 0)
+		dprintf(fd, "machine off %lld\n", (long long)t.tv_sec * 1000000 + t.tv_nsec / 1000);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = read_options(argc, argv);
@@ -413,6 +428,8 @@ int main(int argc, char **argv)
 		;
 	if (registered)
 		unregister_machine(&options.registration);
+	if (options.trace)
+		trace_end(options.trace);
 	int status = read_status(options.status);
 	if (status >= 0)
 		return status;

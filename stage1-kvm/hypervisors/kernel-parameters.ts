@@ -1,7 +1,7 @@
 import { fail } from "../../lib/errors.ts";
 
 /** As in rkt: more parameters for the kernel of the guest. */
-const EXTRA_VARIABLE = "RKT_HYPERVISOR_EXTRA_KERNEL_PARAMS";
+export const EXTRA_VARIABLE = "RKT_HYPERVISOR_EXTRA_KERNEL_PARAMS";
 
 /**
  * What every guest kernel is told, kernel-parameters.txt of the kernel's documentation. `extra` of the caller comes

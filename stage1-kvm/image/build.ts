@@ -1,9 +1,11 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { kernelAnnotations } from "../../stage1/guest-kernel.ts";
 import type { BuildPlaces, ImageRecipe } from "../../stage1/image/build-image.ts";
 import { compileStatic } from "../../stage1/rootfs/root-file-system.ts";
 import { renderUnit } from "../../stage1/units/unit-text.ts";
 import { AGENT_SERVICE } from "../guest-paths.ts";
+import { addKernel, describeKernel, type KernelKind } from "./kernel.ts";
 
 const UNITS = "usr/lib/systemd/system";
 
@@ -27,19 +29,19 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
 		"protocol/notify.c",
 		"protocol/frames.c",
 	],
-	init: ["guest/init.c", "guest/network.c"],
+	init: ["guest/init.c", "guest/network.c", "../stage1/guest/trace.c"],
 };
 
-/** A hypervisor's image: how the agent finds its end of the channel, and whether a kernel for QEMU goes in. */
+/** A hypervisor's image: how the agent finds its end of the channel, and the kernel that goes in. */
 interface Flavor {
 	readonly flavor: string;
 	readonly channel: string;
-	readonly kernel: boolean;
+	readonly kernel: KernelKind;
 }
 
 const FLAVORS: readonly Flavor[] = [
-	{ flavor: "kvm", channel: "virtio:rkt.control", kernel: true },
-	{ flavor: "kvm-uml", channel: "/dev/ttyS0", kernel: false },
+	{ flavor: "kvm", channel: "virtio:rkt.control", kernel: "vmlinux" },
+	{ flavor: "kvm-uml", channel: "/dev/ttyS0", kernel: "linux" },
 ];
 
 /** The images of the kvm stage1, one for each hypervisor: the root that all pods boot, and what a kernel of its own needs. */
@@ -47,32 +49,27 @@ export const recipes: readonly ImageRecipe[] = FLAVORS.map((one) => ({
 	flavor: one.flavor,
 	bundle: "stage1-kvm.cjs",
 	addPrograms: (root, places) => {
-		const directory = path.join(root, "rkt/vm");
+		const directory = ownDirectory(root);
 		fs.mkdirSync(directory);
 		compilePrograms(directory, places);
 		addAgentService(root, one.channel);
 		fs.mkdirSync(path.dirname(path.join(root, JOURNALD_CONF)), { recursive: true });
 		fs.writeFileSync(path.join(root, JOURNALD_CONF), JOURNALD_TEXT);
-		addKernel(directory, one, places);
+		addKernel(directory, one.kernel, places);
+	},
+	annotations: (root, places) => {
+		const kernel = describeKernel(ownDirectory(root), one.kernel, places);
+		return kernel === undefined ? [] : kernelAnnotations(kernel);
 	},
 }));
 
-/** The distribution's, or what scripts/minimal-kernel.sh has built instead; User-Mode Linux may be the host's own. */
-function addKernel(directory: string, { kernel }: Flavor, { outDir }: BuildPlaces): void {
-	if (kernel) fs.cpSync(path.join(outDir, "guest-kernel"), directory, { recursive: true });
-	const name = kernel ? "vmlinux" : "linux";
-	const minimal = path.join(outDir, "minimal-kernel", name);
-	if (!fs.existsSync(minimal)) return;
-	fs.copyFileSync(minimal, path.join(directory, name));
-	// Everything is built in.
-	fs.rmSync(path.join(directory, "modules"), { recursive: true, force: true });
-}
+const ownDirectory = (root: string): string => path.join(root, "rkt/vm");
 
 function compilePrograms(directory: string, { sources }: BuildPlaces): void {
-	const protocol = path.join(sources, "stage1-kvm/protocol");
+	const headers = ["stage1-kvm/protocol", "stage1/guest"].map((folder) => `-I${path.join(sources, folder)}`);
 	for (const [name, files] of Object.entries(PROGRAMS)) {
 		const paths = files.map((file) => path.join(sources, "stage1-kvm", file));
-		compileStatic(paths, path.join(directory, name), [`-I${protocol}`]);
+		compileStatic(paths, path.join(directory, name), headers);
 	}
 }
 

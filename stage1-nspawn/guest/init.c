@@ -3,6 +3,8 @@
  * init [--keep-stdio] SYSTEMD-ARGUMENTS...
  */
 #define _GNU_SOURCE
+#include "trace.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -91,6 +93,7 @@ int main(int argc, char **argv)
 {
 	int first = 1;
 
+	trace(0, "machine nspawn");
 	if (argc > 1 && !strcmp(argv[1], "--keep-stdio")) {
 		keep_stdio();
 		first++;
@@ -105,6 +108,7 @@ int main(int argc, char **argv)
 	/* What no process of a pod may do, stage1's systemd included. */
 	install_filter(FILTERS "baseline-arguments.bpf");
 	install_filter(FILTERS "baseline.bpf");
+	trace(0, "machine init");
 	argv[first - 1] = SYSTEMD;
 	execv(SYSTEMD, argv + first - 1);
 	warn(SYSTEMD);

@@ -7,7 +7,10 @@ export const recipes: readonly ImageRecipe[] = [
 	{
 		flavor: "nspawn",
 		bundle: "stage1-nspawn.cjs",
-		addPrograms: (root, { sources }) =>
-			compileStatic([path.join(sources, "stage1-nspawn/guest/init.c")], path.join(root, "rkt/init")),
+		addPrograms: (root, { sources }) => {
+			const common = path.join(sources, "stage1/guest");
+			const files = [path.join(sources, "stage1-nspawn/guest/init.c"), path.join(common, "trace.c")];
+			compileStatic(files, path.join(root, "rkt/init"), [`-I${common}`]);
+		},
 	},
 ];

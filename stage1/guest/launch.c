@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include "spec.h"
+#include "trace.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -86,6 +87,8 @@ int main(int argc, char **argv)
 		errno = 0;
 		die(1, "usage: launch APP [pre-start|post-stop]");
 	}
+	if (argc == 2)
+		trace(0, "app %s started", argv[1]);
 	snprintf(path, sizeof path, "/rkt/spec/%s", argv[1]);
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)

@@ -7,7 +7,7 @@ import { RKT_VERSION } from "../../lib/version.ts";
 import { buildRootFileSystem } from "../rootfs/root-file-system.ts";
 import { makeCodeCache } from "./code-cache.ts";
 import { ENTRYPOINT_NAMES, entryScript, entryScriptPath } from "./entry-script.ts";
-import { MODULE_PATH, stage1Manifest } from "./manifest.ts";
+import { type Annotation, MODULE_PATH, stage1Manifest } from "./manifest.ts";
 import { BUNDLE_NAME, CACHE_NAME, MODULE_LOADER } from "./module-loader.ts";
 
 /** Where a recipe finds what was built before it, and puts its image. */
@@ -25,6 +25,8 @@ export interface ImageRecipe {
 	/** Name of the bundled module in outDir. */
 	readonly bundle: string;
 	addPrograms(root: string, places: BuildPlaces): void;
+	/** What the manifest says beyond the entry points; called when the programs are there. */
+	annotations?(root: string, places: BuildPlaces): readonly Annotation[];
 }
 
 /** An entry of stage1-images.json. */
@@ -49,7 +51,7 @@ export async function buildStage1Image(recipe: ImageRecipe, places: BuildPlaces)
 		recipe.addPrograms(root, places);
 		addModule(path.join(root, "rkt"), recipe, places);
 		fs.symlinkSync(recipe.flavor, path.join(root, "flavor"));
-		return await packImage(root, recipe.flavor, places.outDir);
+		return await packImage(root, recipe, places);
 	} finally {
 		process.umask(umask);
 		fs.rmSync(root, { recursive: true, force: true });
@@ -69,14 +71,15 @@ function addModule(directory: string, { bundle }: ImageRecipe, { outDir }: Build
 	}
 }
 
-async function packImage(root: string, flavor: string, outDir: string): Promise<BuiltImage> {
+async function packImage(root: string, recipe: ImageRecipe, places: BuildPlaces): Promise<BuiltImage> {
+	const { flavor } = recipe;
 	const file = `stage1-${flavor}.aci`;
-	const target = path.join(outDir, file);
+	const target = path.join(places.outDir, file);
 	const temporary = `${target}.${process.pid}.tmp`;
 	const name = `coreos.com/rkt/stage1-${flavor}`;
 	const written = await writeAci(
 		{
-			manifest: stage1Manifest(name, process.arch),
+			manifest: stage1Manifest(name, process.arch, recipe.annotations?.(root, places)),
 			rootfs: directoryEntries(root, { mtimeNs: 0n, owner: { uid: 0, gid: 0 } }),
 		},
 		fs.createWriteStream(temporary),

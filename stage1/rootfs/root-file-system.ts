@@ -64,9 +64,12 @@ export function buildRootFileSystem(root: string, sources: string): void {
 	const common = ["spec", "confine", "filter", "app-root", "devices"].map((name) =>
 		path.join(guest, `${name}.c`),
 	);
-	compileStatic([path.join(guest, "launch.c"), ...common], path.join(root, "rkt/launch"), ["-lseccomp"]);
+	const trace = path.join(guest, "trace.c");
+	compileStatic([path.join(guest, "launch.c"), trace, ...common], path.join(root, "rkt/launch"), [
+		"-lseccomp",
+	]);
 	const status = ["app-status", "drain-journal"].map((name) => path.join(guest, `${name}.c`));
-	compileStatic(status, path.join(root, "rkt/app-status"));
+	compileStatic([...status, trace], path.join(root, "rkt/app-status"));
 	const enter = ["enter", "terminal"].map((name) => path.join(guest, `${name}.c`));
 	compileStatic([...enter, ...common], path.join(root, "rkt/enter-helper"), ["-lseccomp"]);
 	buildFilters(path.join(root, "rkt/seccomp"), guest);

@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { isErrno } from "../../lib/errors.ts";
+import { mark } from "../../lib/trace.ts";
 import { openAppRoot } from "../apps/app-root.ts";
 import { type PreparedApp, prepareApp } from "../apps/prepare-app.ts";
 import { createJournalDirectory, JOURNAL_SIZE_VARIABLE, writeJournalSize } from "../journal.ts";
@@ -30,17 +31,20 @@ export function preparePod(context: RunContext): PreparedPod {
 	writeRuntimeConfig(podDirectory, options);
 	linkFlavor(podDirectory, backend.flavor);
 	const network = enterPodNetwork(context);
+	mark("stage1 network");
 	const { sharedMemory, leave } = enterMountNamespace(syscall, podDirectory);
 	wayBack.unshift(leave);
 	const modes = options.dnsConfMode ?? { resolv: "default", hosts: "default" };
 	const hostFiles = writeNameFiles({ podDirectory, uuid: options.uuid, hostname, modes, dns: network.dns });
 	mountJournal(context);
+	mark("stage1 mounts");
 	const url = metadataUrl(options.mdsToken, network.hostIP);
 	const { ownKernel } = backend;
 	const apps = pod.apps.map((podApp) =>
 		prepareApp({ ...context, ownKernel, sharedMemory, hostFiles, metadataUrl: url }, podApp),
 	);
 	writeApps(context, apps);
+	mark("stage1 apps");
 	return { hostname, network, apps };
 }
 

@@ -7,6 +7,7 @@ import { parseNetList } from "../network/net-list.ts";
 import { loadPod, type Pod } from "../pod.ts";
 import { type AssignedSockets, assignSockets } from "../sockets/assign-sockets.ts";
 import { readPassedSockets } from "../sockets/passed-sockets.ts";
+import { joinPodTrace } from "../trace.ts";
 import type { AppStreams } from "../units/app-unit.ts";
 
 /** What is different about the pods of a backend. */
@@ -39,6 +40,7 @@ export async function makeRunContext(
 	{ podDirectory, environment }: Stage1Context,
 	backend: Backend,
 ): Promise<RunContext> {
+	joinPodTrace(podDirectory);
 	const options = parseRunArguments(argv);
 	const { createLinuxSyscall } = await import("../../lib/syscall/linux.ts");
 	const syscall = createLinuxSyscall();

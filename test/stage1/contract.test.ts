@@ -4,11 +4,13 @@ import t from "tap";
 import * as args from "../../stage1/arguments.ts";
 import { readEntrypoints } from "../../stage1/entrypoints.ts";
 import { parseGoFlags } from "../../stage1/go-flags.ts";
+import { kernelAnnotations, readGuestKernel } from "../../stage1/guest-kernel.ts";
 import { stage1Manifest } from "../../stage1/image/manifest.ts";
 import { metadataUrl } from "../../stage1/metadata-url.ts";
 import { readPodFile, readPodLink } from "../../stage1/pod-files.ts";
 import * as podPaths from "../../stage1/pod-paths.ts";
 import * as record from "../../stage1/pod-record.ts";
+import { readTrace } from "../../stage1/trace.ts";
 
 const UUID = "01234567-89ab-4cde-8f01-23456789abcd";
 
@@ -115,6 +117,18 @@ t.test("entry points of an image", (t) => {
 	t.end();
 });
 
+t.test("the kernel that an image says it brings", (t) => {
+	const kernel = { release: "6.12.1", source: "linux-image 6.12.1", sha512: "0".repeat(128) };
+	const manifest = (given: typeof kernel) =>
+		JSON.parse(stage1Manifest("coreos.com/rkt/stage1-test", "x64", kernelAnnotations(given)));
+	t.strictSame(readGuestKernel(manifest(kernel)), kernel);
+	t.equal(readGuestKernel(JSON.parse(stage1Manifest("coreos.com/rkt/stage1-test", "x64"))), undefined);
+	for (const bad of [{ release: "6\u001b[2J" }, { source: "" }, { sha512: "0".repeat(127) }]) {
+		t.equal(readGuestKernel(manifest({ ...kernel, ...bad })), undefined, JSON.stringify(bad));
+	}
+	t.end();
+});
+
 t.test("what a pod wrote is read without trust", (t) => {
 	const root = t.testdir({
 		pod: "{}",
@@ -147,6 +161,29 @@ t.test("what a pod wrote is read without trust", (t) => {
 	t.strictSame(record.readRecordedProcess(root), { kind: "pid", pid: 99 });
 	fs.writeFileSync(path.join(root, "net-info.json"), "[{");
 	t.throws(() => record.readNetInfo(root), { code: "pod-record-invalid" });
+	t.end();
+});
+
+t.test("a trace is shown whatever the pod has written", (t) => {
+	const pod = t.testdir({
+		trace: "began 1700000000000000\nstage1 exec 1700000000500000\n",
+		stage1: { rootfs: { rkt: {} } },
+	});
+	const inside = path.join(pod, "stage1/rootfs/rkt/trace");
+	const exec = { phase: "stage1 exec", at: 500_000, took: 500_000 };
+	t.strictSame(readTrace(pod), [exec], "the pod has written nothing");
+	const lines = [
+		"app a started 1700000000700000",
+		"stage0 false 1700000000100000",
+		"app \u001b[2J 1700000000700000",
+		"app b 1e99",
+	];
+	fs.writeFileSync(inside, `${lines.join("\n")}\n${"x".repeat(5000)}`);
+	t.strictSame(readTrace(pod), [exec, { phase: "app a started", at: 700_000, took: 200_000 }]);
+	fs.rmSync(inside);
+	fs.symlinkSync("/etc/passwd", inside);
+	t.strictSame(readTrace(pod), [exec], "links are not followed");
+	t.equal(readTrace(path.join(pod, "stage1")), undefined, "not traced");
 	t.end();
 });
 

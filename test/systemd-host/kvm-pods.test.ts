@@ -50,7 +50,7 @@ function programs(unit: string): string[] {
 
 function units(): void {
 	for (const [name, machine, image, below] of [
-		["uml", "User-Mode Linux", UML, ["linux.uml", "monitor"]],
+		["uml", "User-Mode Linux", UML, ["linux", "monitor"]],
 		["qemu", "QEMU", QEMU, ["monitor", "qemu-system-x86_64", "virtiofsd"]],
 	] as const) {
 		t.test(
@@ -88,7 +88,7 @@ function units(): void {
 		const uuid = await waitForOutput("login");
 		const unit = machineProperty(uuid, "Unit");
 		t.equal(unit, `machine-rkt\\x2d${uuid.replaceAll("-", "\\x2d")}.scope`);
-		t.same(programs(unit), ["linux.uml", "monitor"]);
+		t.same(programs(unit), ["linux", "monitor"]);
 		t.same(system(RKT, "stop", uuid), `"${uuid}"`);
 		t.equal(await endOf(child), 5);
 		await waitFor("machined", () => machines().length === 0);
@@ -154,7 +154,7 @@ function journals(): void {
 
 function kills(): void {
 	for (const [victim, image] of [
-		["linux.uml", UML],
+		["linux", UML],
 		["monitor", UML],
 		["virtiofsd", QEMU],
 	] as const) {

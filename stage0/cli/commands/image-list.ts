@@ -1,5 +1,7 @@
 import { shortImageID } from "../../../appc/types/image-id.ts";
+import { RktError } from "../../../lib/errors.ts";
 import { writeStdout } from "../../../lib/log.ts";
+import { type GuestKernel, readGuestKernel } from "../../../stage1/guest-kernel.ts";
 import type { ImageRecord } from "../../store/image-record.ts";
 import type { CommandContext, Handler } from "../command.ts";
 import { binarySize, fullTime, relativeTime } from "../output/human.ts";
@@ -8,7 +10,14 @@ import { formatTabTable } from "../output/tab-table.ts";
 import { invalidValue } from "../values/scalars.ts";
 import { findDataDirectory, loadSyscall } from "../workspace.ts";
 
-type Field = "id" | "name" | "size" | "importtime" | "lastused";
+type Field = "id" | "name" | "size" | "importtime" | "lastused" | "kernel";
+
+type SortField = Exclude<Field, "id" | "kernel">;
+
+/** With what is read only when it is shown: the kernel that a stage1 image of virtual machines brings. */
+interface ListedImage extends ImageRecord {
+	readonly kernel: GuestKernel | undefined;
+}
 
 const HEADERS: Readonly<Record<Field, string>> = {
 	id: "ID",
@@ -16,12 +25,13 @@ const HEADERS: Readonly<Record<Field, string>> = {
 	size: "SIZE",
 	importtime: "IMPORT TIME",
 	lastused: "LAST USED",
+	kernel: "GUEST KERNEL",
 };
 
 /** The words of rkt 0.8. */
 const OLD_WORDS: Readonly<Record<string, Field>> = { key: "id", appname: "name" };
 
-const SORTED_BY: Readonly<Record<Exclude<Field, "id">, (a: ImageRecord, b: ImageRecord) => number>> = {
+const SORTED_BY: Readonly<Record<SortField, (a: ImageRecord, b: ImageRecord) => number>> = {
 	name: (a, b) => (fullName(a) < fullName(b) ? -1 : fullName(a) > fullName(b) ? 1 : 0),
 	size: (a, b) => totalSize(a) - totalSize(b),
 	importtime: (a, b) => a.importTime - b.importTime,
@@ -35,9 +45,9 @@ const NS_PER_MS = 1_000_000;
 /** `rkt image list`. */
 export const listImages: Handler = async (context, { options }) => {
 	const fields = readWords("fields", options.text("fields"), Object.keys(HEADERS) as Field[]);
-	const sort = readWords("sort", options.text("sort"), Object.keys(SORTED_BY) as Exclude<Field, "id">[]);
+	const sort = readWords("sort", options.text("sort"), Object.keys(SORTED_BY) as SortField[]);
 	const format = options.text("format") as OutputFormat;
-	const images = await readImages(context);
+	const images = await readImages(context, fields.includes("kernel") || format !== "");
 	const order = options.text("order") === "desc" ? -1 : 1;
 	images.sort((a, b) => order * sort.reduce((result, field) => result || SORTED_BY[field](a, b), 0));
 	if (format !== "") {
@@ -51,9 +61,23 @@ export const listImages: Handler = async (context, { options }) => {
 	return 0;
 };
 
-async function readImages(context: CommandContext): Promise<ImageRecord[]> {
+async function readImages(context: CommandContext, withKernels: boolean): Promise<ListedImage[]> {
 	const { openStore } = await import("../../store/store.ts");
-	return openStore(findDataDirectory(context), await loadSyscall()).list();
+	const store = openStore(findDataDirectory(context), await loadSyscall());
+	return store.list().map((image) => ({
+		...image,
+		kernel: withKernels ? readKernel(() => store.manifestText(image.key)) : undefined,
+	}));
+}
+
+/** An image with a damaged manifest is listed all the same; `rkt image verify` is there to tell. */
+function readKernel(readManifest: () => string): GuestKernel | undefined {
+	try {
+		return readGuestKernel(JSON.parse(readManifest()));
+	} catch (error) {
+		if (error instanceof RktError) return undefined;
+		throw error;
+	}
 }
 
 function readWords<T extends string>(flagName: string, value: string, known: readonly T[]): T[] {
@@ -72,7 +96,7 @@ function readWords<T extends string>(flagName: string, value: string, known: rea
 	return words as T[];
 }
 
-function cell(image: ImageRecord, field: Field, full: boolean, now: Date): string {
+function cell(image: ListedImage, field: Field, full: boolean, now: Date): string {
 	const time = (milliseconds: number): string =>
 		full ? fullTime(new Date(milliseconds)) : relativeTime(new Date(milliseconds), now);
 	switch (field) {
@@ -86,7 +110,13 @@ function cell(image: ImageRecord, field: Field, full: boolean, now: Date): strin
 			return time(image.importTime);
 		case "lastused":
 			return time(image.lastUsed);
+		case "kernel":
+			return image.kernel === undefined ? "" : kernelText(image.kernel, full);
 	}
+}
+
+function kernelText({ release, source, sha512 }: GuestKernel, full: boolean): string {
+	return full ? `${release} (${source}) sha512-${sha512}` : release;
 }
 
 function fullName(image: ImageRecord): string {
@@ -98,12 +128,13 @@ function totalSize(image: ImageRecord): number {
 	return image.size + image.treeStoreSize;
 }
 
-function toJson(image: ImageRecord): Record<string, unknown> {
+function toJson(image: ListedImage): Record<string, unknown> {
 	return {
 		id: shortImageID(image.key, FULL_DIGITS),
 		name: fullName(image),
 		import_time: image.importTime * NS_PER_MS,
 		last_used_time: image.lastUsed * NS_PER_MS,
 		size: totalSize(image),
+		...(image.kernel && { guest_kernel: image.kernel }),
 	};
 }

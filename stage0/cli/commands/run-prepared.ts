@@ -1,4 +1,6 @@
 import { fail } from "../../../lib/errors.ts";
+import { mark, startTrace } from "../../../lib/trace.ts";
+import { beginPodTrace } from "../../../stage1/trace.ts";
 import { readStage1OfPod } from "../../handoff/stage1-of-pod.ts";
 import { isOverlayPod } from "../../pod/mount-pod.ts";
 import { overlayProblem } from "../../pod/overlay-support.ts";
@@ -14,6 +16,8 @@ import { findDataDirectory, loadSyscall, readConfig } from "../workspace.ts";
 
 /** `rkt run-prepared`: starts a prepared pod; a refusal leaves it prepared. */
 export const runPrepared: Handler = async (context, invocation) => {
+	const began = invocation.options.on("trace") ? startTrace() : undefined;
+	mark("stage0 start");
 	const flags = await readStartFlags(context, invocation.options);
 	const config = readConfig(context);
 	const dataDirectory = findDataDirectory(context, config);
@@ -39,9 +43,12 @@ export const runPrepared: Handler = async (context, invocation) => {
 	}
 	readStage1OfPod(dataDirectory, pod.directory);
 	const appNames = manifest.apps.map((app) => app.name);
+	mark("stage0 pod");
 	const mdsToken = await registerForStart(flags, pod, appNames);
 	const running = toRun(dataDirectory, pod);
 	const request = { syscall, dataDirectory, pod: running, appNames, flags, config, mdsToken };
 	await mountForStart(request);
+	mark("stage0 mounts");
+	beginPodTrace(running.directory, began);
 	return handOver(context, request);
 };

@@ -1,3 +1,5 @@
+import { mark, startTrace } from "../../../lib/trace.ts";
+import { beginPodTrace } from "../../../stage1/trace.ts";
 import { createCleaner } from "../../handoff/clean-pod.ts";
 import { discardPod } from "../../pod/delete-pod.ts";
 import { toRun } from "../../pod/transitions.ts";
@@ -10,9 +12,12 @@ import { openWorkspace } from "../workspace.ts";
 
 /** `rkt run`: everything is checked, then fetched, prepared and started; this process becomes the pod's. */
 export const runImages: Handler = async (context, invocation) => {
-	const { flags, start } = await readFlags(context, invocation);
 	const { options } = invocation;
+	const began = options.on("trace") ? startTrace() : undefined;
+	mark("stage0 start");
+	const { flags, start } = await readFlags(context, invocation);
 	const workspace = await openWorkspace(context);
+	mark("stage0 flags");
 	const { syscall, dataDirectory, config } = workspace;
 	const { pod, manifest } = await makeNewPod(context, workspace, flags, {
 		check: (made) => {
@@ -32,6 +37,8 @@ export const runImages: Handler = async (context, invocation) => {
 		place = toRun(dataDirectory, pod);
 		const request = { syscall, dataDirectory, pod: place, appNames, flags: start, config, mdsToken };
 		await mountForStart(request);
+		mark("stage0 mounts");
+		beginPodTrace(place.directory, began);
 		return await handOver(context, request);
 	} catch (error) {
 		const { globals, environment, log } = context;

@@ -1,12 +1,16 @@
 import { fail } from "../../../lib/errors.ts";
 import { writeStdout } from "../../../lib/log.ts";
+import type { GuestKernel } from "../../../stage1/guest-kernel.ts";
 import { isSupervisorReady } from "../../../stage1/pod-record.ts";
+import { type Phase, phaseText, readTrace } from "../../../stage1/trace.ts";
+import { readGuestKernelOfPod } from "../../handoff/stage1-of-pod.ts";
 import { type ObservedPod, observePod } from "../../pod/pod-lock.ts";
 import { type PodView, toPodJson, viewPod } from "../../pod/pod-view.ts";
 import { isFinished } from "../../pod/states.ts";
 import type { Handler } from "../command.ts";
 import { fullTime } from "../output/human.ts";
 import { type OutputFormat, printJson } from "../output/print-json.ts";
+import { formatTabTable } from "../output/tab-table.ts";
 import { readPodArgument, readUuidFileOption } from "../pod-argument.ts";
 import { invalidValue, parseBool, parseDuration } from "../values/scalars.ts";
 import { findDataDirectory, loadSyscall } from "../workspace.ts";
@@ -34,8 +38,11 @@ export const showStatus: Handler = async (context, { options, args }) => {
 	const view = viewPod(observe() ?? gone(uuid));
 	for (const problem of view.problems) throw problem;
 	const format = options.text("format") as OutputFormat;
-	if (format === "") writeStdout(statusText(view));
-	else printJson(toPodJson(view), format);
+	const kernel = readGuestKernelOfPod(view.pod.directory);
+	const trace = options.on("trace") ? requireTrace(view) : undefined;
+	if (format === "") writeStdout(statusText(view) + kernelText(kernel) + traceTable(trace));
+	else
+		printJson({ ...toPodJson(view), ...(kernel && { guest_kernel: kernel }), ...toTraceJson(trace) }, format);
 	return 0;
 };
 
@@ -73,6 +80,30 @@ async function waitFor(milliseconds: number | undefined, condition: () => boolea
 		if (left <= 0) fail("wait-timed-out", "context deadline exceeded", { hint: "wait longer: --wait=5m" });
 		await new Promise((resolve) => setTimeout(resolve, Math.min(POLL_MS, left)));
 	}
+}
+
+function kernelText(kernel: GuestKernel | undefined): string {
+	if (kernel === undefined) return "";
+	const { release, source, sha512 } = kernel;
+	return `guest-kernel=${release}\nguest-kernel-source=${source}\nguest-kernel-sha512=${sha512}\n`;
+}
+
+function requireTrace({ pod }: PodView): Phase[] {
+	return (
+		readTrace(pod.directory) ??
+		fail("pod-not-traced", `pod ${pod.uuid} is not traced`, { hint: "start it with rkt run --trace" })
+	);
+}
+
+function traceTable(trace: readonly Phase[] | undefined): string {
+	if (trace === undefined) return "";
+	return `\n${formatTabTable([["PHASE", "TOOK, MS", "AT, MS"], ...trace.map(phaseText)])}`;
+}
+
+function toTraceJson(trace: readonly Phase[] | undefined): Record<string, unknown> {
+	return trace === undefined
+		? {}
+		: { trace: trace.map(({ phase, took, at }) => ({ phase, took_us: took, at_us: at })) };
 }
 
 const WITH_NETWORKS = ["running", "exited"];

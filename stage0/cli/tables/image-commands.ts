@@ -41,9 +41,10 @@ A key is trusted for images whose name begins with the prefix, or with --root fo
 		name: "image list",
 		summary: "List images in the local store",
 		usage: "[flags]",
-		description: "Lists the images with size and times.",
+		description: `Lists the images with size and times. The column kernel says which kernel a stage1 image of virtual
+machines brings; with --full also what it was made from and its SHA-512.`,
 		options: [
-			text("fields", "comma-separated columns: id, name, size, importtime, lastused", {
+			text("fields", "comma-separated columns: id, name, size, importtime, lastused, kernel", {
 				default: "id,name,size,importtime,lastused",
 			}),
 			text("sort", "comma-separated columns to sort by: name, importtime, lastused, size", {

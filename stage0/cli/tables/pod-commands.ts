@@ -108,7 +108,7 @@ For a prepared pod it takes what "rkt run-prepared" takes; such a pod runs once.
 		name: "status",
 		summary: "Check the status of a rkt pod",
 		usage: "[flags] UUID",
-		description: `Prints the state of a pod and the exit status of its apps.
+		description: `Prints the state of a pod and the exit status of its apps; of a virtual machine also which kernel it boots.
 A wait ends when the condition holds, or with an error when the given time is over.`,
 		options: [
 			text("wait", "wait for the pod to end; for at most this time when it is a duration", {
@@ -119,6 +119,7 @@ A wait ends when the condition holds, or with an error when the given time is ov
 				default: "false",
 				bare: "true",
 			}),
+			flag("trace", "also print how long each phase of the run took; only for pods started with --trace"),
 			UUID_FILE,
 			FORMAT,
 		],

@@ -60,6 +60,10 @@ export const START_OPTIONS: readonly OptionSpec[] = [
 	flag("interactive", "run the app on this terminal; only for pods with one app"),
 	flag("mds-register", "register the pod with the metadata service"),
 	text("journal-size", "what the journal of the pod may occupy, such as 64Mi; 256Mi unless configured"),
+	flag(
+		"trace",
+		"print how long each phase of the run takes; afterwards rkt status --trace shows all of them",
+	),
 	text("ipc", "IPC namespace of the pod: auto, private or parent", {
 		choices: ["", "auto", "private", "parent"],
 	}),
