@@ -70,6 +70,8 @@ function commands(unit: AppUnit): UnitSetting[] {
 		["ExecStopPost", `/rkt/app-status app ${unit.app}`],
 		...(unit.hasPostStop ? ([["ExecStopPost", `-${hook("post-stop")}`]] as UnitSetting[]) : []),
 		["TimeoutStartSec", "0"],
+		// Only version 2 of cgroups tells systemd: the kernel has killed one process, and the app lives on or ends by that.
+		["OOMPolicy", "continue"],
 		["IgnoreSIGPIPE", "no"],
 	];
 }
