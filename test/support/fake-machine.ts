@@ -39,7 +39,11 @@ export interface Ending {
 
 /** Files of each program, below stage1-kvm. */
 const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
-	monitor: ["host/monitor.c", "host/sessions.c", "host/attach.c", "protocol/notify.c", "protocol/frames.c"],
+	monitor: [
+		...["monitor", "sessions", "attach", "machined", "machine-root", "dbus"].map((name) => `host/${name}.c`),
+		"protocol/notify.c",
+		"protocol/frames.c",
+	],
 	client: ["host/client.c", "protocol/frames.c"],
 	agent: [
 		"guest/agent.c",
