@@ -324,7 +324,7 @@ t.test("a guest that lies about the streams of its app ends the pod, and steers 
 	const lies: Readonly<Record<string, string>> = {
 		"an end": "send(frame(s, 18, Buffer.from([0, 0])))",
 		"a failure": "send(frame(s, 20, Buffer.from('\\x1b[2J')))",
-		"more than it may": "for (let i = 0; i < 5; i++) send(frame(s, 16, Buffer.alloc(32768)))",
+		"more than it may": "for (let i = 0; i < 500; i++) send(frame(s, 16, Buffer.alloc(32768)))",
 		"another agent": "send(frame(0, 22, number(0)))",
 		"no frames": "send(Buffer.alloc(100000, 0xa5))",
 	};
