@@ -13,7 +13,6 @@ import { localConfig, makeRunContext, type RunContext } from "../stage1/run/run-
 import { handOnTrace } from "../stage1/trace.ts";
 import { GUEST_NETWORK_FILE, GUEST_POD_STATUS } from "./guest-paths.ts";
 import type { Hypervisor } from "./hypervisors/hypervisor.ts";
-import { EXTRA_VARIABLE } from "./hypervisors/kernel-parameters.ts";
 import { machineSize } from "./hypervisors/machine-size.ts";
 import { findHypervisor } from "./hypervisors/table.ts";
 import { joinStreams } from "./interactive.ts";
@@ -76,7 +75,9 @@ function become(
 		...machineSize(prepared.apps.map(({ unit }) => unit.limits)),
 		nics: guest.nics,
 		debug: options.debug === true,
-		environment: trace === undefined ? environment : traceGuest(environment, trace),
+		// The kernel gives its init what it does not know itself, and systemd its services what it is told to.
+		parameters: trace === undefined ? [] : [trace, `systemd.setenv=${trace}`],
+		environment,
 	});
 	const monitor = [
 		"monitor",
@@ -99,10 +100,4 @@ function become(
 		environment[name] === undefined ? [] : [[name, environment[name]]],
 	);
 	return syscall.execve(program, monitor, { ...Object.fromEntries(passed), ...command.environment }, kept);
-}
-
-/** The kernel gives its init what it does not know itself, and systemd its services what it is told to. */
-function traceGuest(environment: Readonly<Record<string, string>>, trace: string): Record<string, string> {
-	const extra = environment[EXTRA_VARIABLE] ?? "";
-	return { ...environment, [EXTRA_VARIABLE]: `${trace} systemd.setenv=${trace} ${extra}` };
 }

@@ -1,7 +1,7 @@
 /*
  * agent CHANNEL: the host's arm in the guest. It says when all apps were started, begins the way down when it is told
- * to, runs commands in apps, and carries the streams of an interactive app, whose last byte it waits for when it is to end. CHANNEL is a terminal device, virtio:NAME for the port of that name, or fd:NUMBER for
- * an open descriptor.
+ * to, runs commands in apps, and carries the streams of an interactive app, whose last byte it waits for when it is to
+ * end. CHANNEL is a terminal device, virtio:NAME for the port of that name, or fd:NUMBER for an open descriptor.
  */
 #define _GNU_SOURCE
 #include "commands.h"

@@ -16,6 +16,8 @@ export interface Machine {
 	readonly memoryMiB: number;
 	readonly nics: readonly Nic[];
 	readonly debug: boolean;
+	/** What only this guest's kernel is told. */
+	readonly parameters: readonly string[];
 	/** The caller's, for variables that configure hypervisors. */
 	readonly environment: Readonly<Record<string, string>>;
 }

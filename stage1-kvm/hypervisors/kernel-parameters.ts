@@ -1,15 +1,16 @@
 import { fail } from "../../lib/errors.ts";
 
 /** As in rkt: more parameters for the kernel of the guest. */
-export const EXTRA_VARIABLE = "RKT_HYPERVISOR_EXTRA_KERNEL_PARAMS";
+const EXTRA_VARIABLE = "RKT_HYPERVISOR_EXTRA_KERNEL_PARAMS";
 
 /**
- * What every guest kernel is told, kernel-parameters.txt of the kernel's documentation. `extra` of the caller comes
- * last, so that it wins. Errors: `kernel-parameters-invalid` for a control character in what the caller says.
+ * What every guest kernel is told, kernel-parameters.txt of the kernel's documentation. `more` is what only this
+ * machine is told; what the caller says comes last, so that it wins. Errors: `kernel-parameters-invalid` for a control character in what the caller says.
  */
 export function kernelParameters(
 	debug: boolean,
 	environment: Readonly<Record<string, string>>,
+	more: readonly string[] = [],
 ): readonly string[] {
 	const extra = environment[EXTRA_VARIABLE] ?? "";
 	// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not get in
@@ -30,6 +31,7 @@ export function kernelParameters(
 		"sysctl.vm.dirty_writeback_centisecs=20",
 		"sysctl.vm.dirty_expire_centisecs=20",
 		...(debug ? ["rkt.debug"] : ["quiet", "loglevel=0"]),
+		...more,
 		...extra.split(" ").filter((word) => word !== ""),
 	];
 }

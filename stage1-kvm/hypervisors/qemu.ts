@@ -75,7 +75,7 @@ function parameters(machine: Machine, accelerator: "kvm" | "tcg"): string[] {
 		"no_timer_check",
 		// Mitigations guard against what emulation does not do.
 		...(accelerator === "tcg" ? ["mitigations=off"] : ["tsc=reliable"]),
-		...kernelParameters(machine.debug, machine.environment),
+		...kernelParameters(machine.debug, machine.environment, machine.parameters),
 	];
 }
 

@@ -44,7 +44,7 @@ export function umlArguments(machine: Machine): string[] {
 		...machine.nics.map(
 			({ tap, mac, mtu }, index) => `vec${index}:transport=tap,ifname=${tap},mac=${mac},mtu=${mtu},depth=64`,
 		),
-		...kernelParameters(machine.debug, machine.environment),
+		...kernelParameters(machine.debug, machine.environment, machine.parameters),
 	];
 }
 

@@ -1,36 +1,17 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { kernelAnnotations } from "../../stage1/guest-kernel.ts";
-import type { BuildPlaces, ImageRecipe } from "../../stage1/image/build-image.ts";
-import { compileStatic } from "../../stage1/rootfs/root-file-system.ts";
+import type { ImageRecipe } from "../../stage1/image/build-image.ts";
 import { renderUnit } from "../../stage1/units/unit-text.ts";
 import { AGENT_SERVICE } from "../guest-paths.ts";
 import { addKernel, describeKernel, type KernelKind } from "./kernel.ts";
+import { compilePrograms } from "./programs.ts";
 
 const UNITS = "usr/lib/systemd/system";
 
 const JOURNALD_CONF = "etc/systemd/journald.conf.d/guest.conf";
 /** journald writes through mappings, which the host sees when they are synchronized: by default every five minutes. */
 const JOURNALD_TEXT = "[Journal]\nSyncIntervalSec=1s\n";
-
-/** The programs of the control channel and of the guest, by their place in rkt/vm: sources below stage1-kvm. */
-const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
-	monitor: [
-		...["monitor", "sessions", "attach", "machined", "machine-root", "dbus"].map((name) => `host/${name}.c`),
-		"protocol/notify.c",
-		"protocol/frames.c",
-	],
-	client: ["host/client.c", "protocol/frames.c"],
-	agent: [
-		"guest/agent.c",
-		"guest/commands.c",
-		"guest/streams.c",
-		"guest/find-app.c",
-		"protocol/notify.c",
-		"protocol/frames.c",
-	],
-	init: ["guest/init.c", "guest/network.c", "../stage1/guest/trace.c"],
-};
 
 /** A hypervisor's image: how the agent finds its end of the channel, and the kernel that goes in. */
 interface Flavor {
@@ -51,7 +32,7 @@ export const recipes: readonly ImageRecipe[] = FLAVORS.map((one) => ({
 	addPrograms: (root, places) => {
 		const directory = ownDirectory(root);
 		fs.mkdirSync(directory);
-		compilePrograms(directory, places);
+		compilePrograms(directory, places.sources);
 		addAgentService(root, one.channel);
 		fs.mkdirSync(path.dirname(path.join(root, JOURNALD_CONF)), { recursive: true });
 		fs.writeFileSync(path.join(root, JOURNALD_CONF), JOURNALD_TEXT);
@@ -64,14 +45,6 @@ export const recipes: readonly ImageRecipe[] = FLAVORS.map((one) => ({
 }));
 
 const ownDirectory = (root: string): string => path.join(root, "rkt/vm");
-
-function compilePrograms(directory: string, { sources }: BuildPlaces): void {
-	const headers = ["stage1-kvm/protocol", "stage1/guest"].map((folder) => `-I${path.join(sources, folder)}`);
-	for (const [name, files] of Object.entries(PROGRAMS)) {
-		const paths = files.map((file) => path.join(sources, "stage1-kvm", file));
-		compileStatic(paths, path.join(directory, name), headers);
-	}
-}
 
 function addAgentService(root: string, channel: string): void {
 	const text = renderUnit([

@@ -18,6 +18,7 @@ const MACHINE: Machine = {
 	memoryMiB: 300,
 	nics: [{ tap: "tap0", mac: "ce:15:02:8d:78:f2", mtu: 1400 }],
 	debug: false,
+	parameters: [],
 	environment: {},
 };
 

@@ -4,6 +4,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import t, { type Test } from "tap";
 import { umlArguments } from "../../stage1-kvm/hypervisors/uml.ts";
+import { compileProgram } from "../../stage1-kvm/image/programs.ts";
 import { setUpGuestNetwork } from "../../stage1-kvm/network/guest-network.ts";
 import { networkFile } from "../../stage1-kvm/network/network-file.ts";
 import { command, createNetworkHost, inside, type TestPod, traces } from "../stage1/network/network-host.ts";
@@ -149,7 +150,7 @@ function startGuest(
 		const machine = { uuid: "guest", root, programs: "/none", memoryMiB: 128, cpus: 1, nics, debug: true };
 		const output = fs.openSync(path.join(podDirectory, "console"), "w");
 		const nothing = fs.openSync("/dev/null", "r+");
-		return spawn(UML, umlArguments({ ...machine, environment: {} }), {
+		return spawn(UML, umlArguments({ ...machine, parameters: [], environment: {} }), {
 			...{ stdio: ["ignore", output, output, nothing], detached: true },
 			env: { TMPDIR: "/dev/shm" },
 		});
@@ -166,8 +167,7 @@ function makeRoot(directory: string): string {
 	fs.copyFileSync("/usr/bin/busybox", path.join(root, "bin/busybox"));
 	fs.writeFileSync(path.join(root, "www/index.html"), PAGE);
 	fs.writeFileSync(path.join(root, "usr/lib/systemd/systemd"), SCRIPT, { mode: 0o755 });
-	const sources = ["init.c", "network.c"].map((name) => `stage1-kvm/guest/${name}`);
-	command("cc", "-std=gnu17", "-static", "-o", path.join(root, "rkt/vm/init"), ...sources);
+	compileProgram("init", path.join(root, "rkt/vm"), process.cwd());
 	fs.mkdirSync(path.join(root, "rkt/vm/modules"));
 	for (const file of moduleFiles())
 		fs.copyFileSync(file, path.join(root, "rkt/vm/modules", path.basename(file)));

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { compileStatic } from "../../stage1/rootfs/root-file-system.ts";
+import { compilePrograms } from "../../stage1-kvm/image/programs.ts";
 
 /** The control channel's programs, with a process in place of the virtual machine that the monitor starts. */
 export interface FakeMachine {
@@ -37,24 +37,6 @@ export interface Ending {
 	readonly stderr: string;
 }
 
-/** Files of each program, below stage1-kvm. */
-const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
-	monitor: [
-		...["monitor", "sessions", "attach", "machined", "machine-root", "dbus"].map((name) => `host/${name}.c`),
-		"protocol/notify.c",
-		"protocol/frames.c",
-	],
-	client: ["host/client.c", "protocol/frames.c"],
-	agent: [
-		"guest/agent.c",
-		"guest/commands.c",
-		"guest/streams.c",
-		"guest/find-app.c",
-		"protocol/notify.c",
-		"protocol/frames.c",
-	],
-};
-
 /** 37 is SIGRTMIN+3, at which systemd begins the way down. The agent is started again, as its unit has it. */
 const GUEST = `trap 'echo 7 > /rkt/pod-status; exit 0' 37
 while :; do /rkt/vm/agent fd:3 & wait $!; done
@@ -87,10 +69,7 @@ export function createFakeMachine(directory: string): FakeMachine {
 	const programs = path.join(directory, "programs");
 	const root = path.join(directory, "root");
 	fs.mkdirSync(programs);
-	for (const [name, files] of Object.entries(PROGRAMS)) {
-		const sources = files.map((file) => path.resolve("stage1-kvm", file));
-		compileStatic(sources, path.join(programs, name), [`-I${path.resolve("stage1-kvm/protocol")}`]);
-	}
+	compilePrograms(programs, process.cwd());
 	makeRoot(root, programs);
 	let count = 0;
 	return {
