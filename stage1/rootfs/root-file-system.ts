@@ -68,7 +68,7 @@ export function buildRootFileSystem(root: string, sources: string): void {
 	compileStatic([path.join(guest, "launch.c"), trace, ...common], path.join(root, "rkt/launch"), [
 		"-lseccomp",
 	]);
-	const status = ["app-status", "drain-journal"].map((name) => path.join(guest, `${name}.c`));
+	const status = ["app-status", "drain-journal", "show-trace"].map((name) => path.join(guest, `${name}.c`));
 	compileStatic([...status, trace], path.join(root, "rkt/app-status"));
 	const enter = ["enter", "terminal"].map((name) => path.join(guest, `${name}.c`));
 	compileStatic([...enter, ...common], path.join(root, "rkt/enter-helper"), ["-lseccomp"]);
