@@ -23,6 +23,9 @@ export async function fetchBusybox(): Promise<void> {
 	system(RKT, "--insecure-options=image", "fetch", file);
 }
 
+/** A script that ends in order on SIGTERM, with status 5. */
+export const GRACEFUL = "trap 'echo got TERM; exit 5' TERM; echo up; while :; do sleep 0.1; done";
+
 export interface PodFlags {
 	readonly pod?: readonly string[];
 	readonly app?: readonly string[];

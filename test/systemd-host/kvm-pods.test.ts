@@ -5,6 +5,7 @@ import {
 	attempt,
 	endOf,
 	fetchBusybox,
+	GRACEFUL,
 	journal,
 	machineIdOf,
 	machineProperty,
@@ -29,9 +30,6 @@ import { waitFor } from "../support/wait-for.ts";
 
 const UML = ["--stage1-image=kvm-uml"];
 const QEMU = ["--stage1-image=kvm"];
-/** Ends in order on SIGTERM, with status 5. */
-const GRACEFUL = "trap 'echo got TERM; exit 5' TERM; echo up; while :; do sleep 0.1; done";
-
 const layout = onSystemdHost(t, ["hybrid", "unified"], 200);
 if (layout !== undefined) {
 	t.before(fetchBusybox);
@@ -41,6 +39,11 @@ if (layout !== undefined) {
 		journals();
 		kills();
 	}
+}
+
+/** As a transient service; a machine may take a while to start. */
+function startMachine(name: string, script: string, image: readonly string[]): void {
+	startUnit(name, podCommand(name, script, { pod: image }), ["TimeoutStartSec=60"]);
 }
 
 /** Programs of the processes of a unit, in order, each once. */
@@ -56,7 +59,7 @@ function units(): void {
 		t.test(
 			`${machine}: a pod is a unit and a machine; below it is the machine and none of rkt`,
 			async (t) => {
-				startUnit(name, podCommand(name, GRACEFUL, { pod: image }), ["TimeoutStartSec=60"]);
+				startMachine(name, GRACEFUL, image);
 				const uuid = await waitForOutput(name);
 				t.equal(unitProperty(name, "ActiveState"), "active");
 				t.same(programs(name), below);
@@ -99,7 +102,7 @@ function units(): void {
 function machinectl(): void {
 	for (const verb of ["poweroff", "reboot", "terminate"]) {
 		t.test(`machinectl ${verb} ends the pod in order`, async (t) => {
-			startUnit(verb, podCommand(verb, GRACEFUL, { pod: UML }), ["TimeoutStartSec=60"]);
+			startMachine(verb, GRACEFUL, UML);
 			const uuid = await waitForOutput(verb);
 			system("machinectl", verb, `rkt-${uuid}`);
 			await waitFor("the end", () => unitProperty(verb, "ActiveState") !== "active");
@@ -112,8 +115,7 @@ function machinectl(): void {
 
 function journals(): void {
 	t.test("the journal of a pod: while it runs, after its end, until gc", async (t) => {
-		const flags = { pod: UML };
-		startUnit("log", podCommand("log", `echo one; echo two >&2; ${GRACEFUL}`, flags), ["TimeoutStartSec=60"]);
+		startMachine("log", `echo one; echo two >&2; ${GRACEFUL}`, UML);
 		const uuid = await waitForOutput("log");
 		const messages = (...filter: string[]): (string | undefined)[] =>
 			journal("-M", `rkt-${uuid}`, ...filter).map(({ MESSAGE }) => MESSAGE);
@@ -159,9 +161,7 @@ function kills(): void {
 		["virtiofsd", QEMU],
 	] as const) {
 		t.test(`when ${victim} is killed the pod is exited within two seconds, and collected`, async (t) => {
-			startUnit(victim, podCommand(victim, "echo up; exec sleep 4711", { pod: image }), [
-				"TimeoutStartSec=60",
-			]);
+			startMachine(victim, "echo up; exec sleep 4711", image);
 			const uuid = await waitForOutput(victim);
 			const processes = unitProcesses(victim);
 			const [pid] = [...processes].find(([, name]) => name === victim) ?? [];

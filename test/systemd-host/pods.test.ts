@@ -5,6 +5,7 @@ import {
 	attempt,
 	endOf,
 	fetchBusybox,
+	GRACEFUL,
 	journal,
 	machineIdOf,
 	machineProperty,
@@ -21,9 +22,6 @@ import {
 	waitForOutput,
 } from "../support/systemd-pods.ts";
 import { waitFor } from "../support/wait-for.ts";
-
-/** Ends in order on SIGTERM, with status 5. */
-const GRACEFUL = "trap 'echo got TERM; exit 5' TERM; echo up; while :; do sleep 0.1; done";
 
 const layout = onSystemdHost(t, ["hybrid", "unified"], 120);
 if (layout !== undefined) {
