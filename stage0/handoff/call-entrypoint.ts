@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { RktError } from "../../lib/errors.ts";
 import type { EntrypointName } from "../../stage1/entrypoints.ts";
 import { loadStage1Module } from "./load-module.ts";
@@ -29,6 +28,7 @@ export async function callEntrypoint(
 			() => module.main(name, [...call.argv], { podDirectory: call.pod, environment }),
 			call.pod,
 		);
+	const { spawnSync } = await import("node:child_process");
 	const result = spawnSync(program, call.argv, {
 		cwd: call.pod,
 		env: environment,

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import * as fs from "node:fs";
 import { RktError } from "../../lib/errors.ts";
@@ -23,6 +23,7 @@ import type { UserRange } from "./user-range.ts";
  * Errors: `user-namespace-failed`.
  */
 export async function openUserNamespace(range: UserRange): Promise<number> {
+	const { spawn } = await import("node:child_process");
 	const child = spawn("unshare", ["--user", "sh", "-c", "echo; read line"], {
 		stdio: ["pipe", "pipe", "inherit"],
 	});

@@ -45,7 +45,7 @@ export const runPrepared: Handler = async (context, invocation) => {
 	const appNames = manifest.apps.map((app) => app.name);
 	mark("stage0 pod");
 	const mdsToken = await registerForStart(flags, pod, appNames);
-	const running = toRun(dataDirectory, pod);
+	const running = toRun(dataDirectory, pod, true);
 	const request = { syscall, dataDirectory, pod: running, appNames, flags, config, mdsToken };
 	await mountForStart(request);
 	mark("stage0 mounts");

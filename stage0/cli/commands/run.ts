@@ -34,7 +34,7 @@ export const runImages: Handler = async (context, invocation) => {
 	let place = pod;
 	try {
 		const mdsToken = await registerForStart(start, pod, appNames);
-		place = toRun(dataDirectory, pod);
+		place = toRun(dataDirectory, pod, outlivesPower(start.net));
 		const request = { syscall, dataDirectory, pod: place, appNames, flags: start, config, mdsToken };
 		await mountForStart(request);
 		mark("stage0 mounts");
@@ -48,6 +48,11 @@ export const runImages: Handler = async (context, invocation) => {
 		throw error;
 	}
 };
+
+/** Plugins keep addresses on the disk; the namespace alone is gone with the power. */
+function outlivesPower(net: string): boolean {
+	return net !== "none" && net !== "host";
+}
 
 /** What can be refused without the images is refused before anything is fetched. */
 async function readFlags(

@@ -32,7 +32,7 @@ t.test("states, locks and transitions", async (t) => {
 	t.equal(state(pod.uuid), "prepared");
 	const locked = tryLockPod(syscall, prepared);
 	if (locked === undefined) return t.fail("a prepared pod can be locked");
-	const running = toRun(data, locked);
+	const running = toRun(data, locked, true);
 	t.equal(state(pod.uuid), "running");
 	t.equal(tryLockPod(syscall, prepared), undefined, "it is not there any more");
 	running.lock.release();
