@@ -23,6 +23,9 @@ import { prepareRegistration } from "./registration.ts";
 /** Of the caller's environment, what the monitor itself needs; programs get only what their hypervisor asks for. */
 const PASSED = ["NOTIFY_SOCKET", "PATH", "TERM"];
 
+/** An emulated guest on a busy machine takes half a minute; one that takes longer than this never comes. */
+const BOOT_SECONDS = 300;
+
 /**
  * The entry point `run`: makes a prepared pod ready and becomes the monitor of its virtual machine. Comes back only by
  * throwing; what it had made outside of the pod directory is removed then.
@@ -87,6 +90,8 @@ function become(
 		...(trace === undefined ? [] : [`--trace=${podPaths.tracePath(pod.directory)}`]),
 		...(options.interactive ? [`--attach=${path.join(ownDirectory(), "vm/client")}`] : []),
 		...registration,
+		...(command.qmp ? ["--qmp"] : []),
+		`--boot=${BOOT_SECONDS}`,
 		`--helper=${command.helper.length}`,
 		"--",
 		...command.helper,

@@ -1,9 +1,10 @@
 /*
- * monitor --status=FILE [--lock-fd=N] [--debug] [--trace=FILE] [--attach=CLIENT] [--helper=COUNT]
+ * monitor --status=FILE [--lock-fd=N] [--debug] [--trace=FILE] [--attach=CLIENT] [--helper=COUNT] [--qmp] [--boot=SECONDS]
  *         [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...
  *
  * The process of a pod in a virtual machine. It starts the hypervisor, and before it the helper that serves the files of
- * the guest, passes signals on as an orderly shut-down, and ends with the status that the guest has left in FILE. The
+ * the guest, passes signals on as an orderly shut-down, and ends with the status that the guest has left in FILE. A guest
+ * whose agent does not come within the SECONDS of --boot is ended; with --qmp one that QEMU says it has stopped is, too. The
  * working directory is the pod's. It holds the lock of the pod; when it dies, the kernel kills both programs. With
  * --machine it is the leader of that machine of machined, and DIRECTORY of --machine-root what machined finds there.
  */
@@ -12,7 +13,9 @@
 #include "frames.h"
 #include "machine-root.h"
 #include "machined.h"
+#include "messages.h"
 #include "notify.h"
+#include "qmp.h"
 #include "sessions.h"
 
 #include <errno.h>
@@ -37,14 +40,16 @@
 #define FAILED 254
 /* Relative to the working directory; stage1-kvm/hypervisors/hypervisor.ts. */
 #define SHARE_SOCKET "virtiofs.sock"
-/* What each program finds as descriptor 3. */
-#define SERVED_FD 3
+/* What each program finds from here on: what it serves or is served with, and for QEMU its end of QMP. */
+#define FIRST_PASSED 3
+#define MOST_PASSED 2
 /* After the guest was asked to end: systemd kills a service after 90 s, and the rest of the way down takes a moment. */
 #define GRACE_MS (100 * 1000)
 /* There is nobody to ask any more: as long as a guest that is about to end anyway may take. */
 #define UNHEARD_GRACE_MS (5 * 1000)
 /* A second signal means that the first was in vain, but not sooner. */
 #define PATIENCE_MS (10 * 1000)
+#define LONGEST_WAIT_MS (60 * 1000)
 
 struct options {
 	const char *status;
@@ -55,6 +60,9 @@ struct options {
 	int lock_fd;
 	int helper_count;
 	bool debug;
+	bool qmp;
+	/* 0 when nobody minds how long the guest takes to start. */
+	int boot_seconds;
 	struct registration registration;
 	char **helper;
 	char **hypervisor;
@@ -68,8 +76,8 @@ static void die(const char *what)
 
 static void usage(void)
 {
-	dprintf(2, "usage: monitor --status=FILE [--lock-fd=N] [--debug] [--trace=FILE] [--attach=CLIENT] [--helper=COUNT]\n"
-		   "       [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...\n");
+	dprintf(2, "usage: monitor --status=FILE [--lock-fd=N] [--debug] [--trace=FILE] [--attach=CLIENT] [--helper=COUNT] [--qmp]\n"
+		   "       [--boot=SECONDS] [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...\n");
 	exit(FAILED);
 }
 
@@ -89,6 +97,10 @@ static struct options read_options(int argc, char **argv)
 			options.lock_fd = atoi(argv[i] + 10);
 		else if (!strncmp(argv[i], "--helper=", 9))
 			options.helper_count = atoi(argv[i] + 9);
+		else if (!strncmp(argv[i], "--boot=", 7))
+			options.boot_seconds = atoi(argv[i] + 7);
+		else if (!strcmp(argv[i], "--qmp"))
+			options.qmp = true;
 		else if (!strcmp(argv[i], "--debug"))
 			options.debug = true;
 		else if (!strncmp(argv[i], "--machine=", 10))
@@ -111,11 +123,37 @@ static struct options read_options(int argc, char **argv)
 	return options;
 }
 
+/* Everything else of ours but 0 to 2 is closed; those of `passed` that are not -1 are from FIRST_PASSED on. */
+static void pass_descriptors(const int passed[MOST_PASSED])
+{
+	int high[MOST_PASSED], count = 0;
+
+	/* Out of the way of one another. */
+	for (int i = 0; i < MOST_PASSED; i++)
+		if (passed[i] >= 0 && (high[count++] = fcntl(passed[i], F_DUPFD_CLOEXEC, FIRST_PASSED + MOST_PASSED)) < 0)
+			die("fcntl");
+	for (int i = 0; i < count; i++)
+		if (dup2(high[i], FIRST_PASSED + i) < 0)
+			die("dup2");
+	syscall(SYS_close_range, FIRST_PASSED + count, ~0u, 0);
+}
+
+/* What the program prints goes to `output`, and it reads nothing; with -1 it has our streams. */
+static void set_streams(int output)
+{
+	if (output < 0)
+		return;
+	int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (nothing >= 0)
+		dup2(nothing, 0);
+	dup2(output, 1);
+	dup2(output, 2);
+}
+
 /*
- * Descriptor 3 of the program is `served`; everything else of ours but 0 to 2 is closed. It is the first process of a
- * process namespace: what it has started itself ends with it, however it ends.
+ * The program is the first process of a process namespace: what it has started itself ends with it, however it ends.
  */
-static pid_t start(char **argv, int count, int served, const char *output)
+static pid_t start(char **argv, int count, const int passed[MOST_PASSED], int output)
 {
 	char **words = calloc((size_t)count + 1, sizeof *words);
 	sigset_t kept;
@@ -132,19 +170,13 @@ static pid_t start(char **argv, int count, int served, const char *output)
 	}
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || !leave_machine_root())
 		_exit(FAILED);
-	if (served == SERVED_FD ? fcntl(served, F_SETFD, 0) < 0 : dup2(served, SERVED_FD) < 0)
-		die("dup2");
-	syscall(SYS_close_range, SERVED_FD + 1, ~0u, 0);
+	set_streams(output);
+	pass_descriptors(passed);
 	/* Sent to all processes of a unit or a terminal, these would end the guest before it can end in order. */
 	sigemptyset(&kept);
 	sigaddset(&kept, SIGTERM);
 	sigaddset(&kept, SIGINT);
 	sigaddset(&kept, SIGHUP);
-	if (output) {
-		int fd = open(output, O_RDWR | O_CLOEXEC);
-		for (int i = 0; fd >= 0 && i < 3; i++)
-			dup2(fd, i);
-	}
 	sigprocmask(SIG_SETMASK, &kept, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	unsetenv("NOTIFY_SOCKET");
@@ -193,7 +225,11 @@ struct machine {
 	size_t room;
 	bool agent_ready;
 	bool helper_ended;
+	struct messages helper_messages;
+	struct qmp qmp;
 	struct sessions sessions;
+	/* CLOCK_MONOTONIC, in milliseconds: when a guest without an agent is given up; 0 for never. */
+	int64_t boot_deadline;
 	/* An end was asked for. */
 	bool ending;
 	/* CLOCK_MONOTONIC, in milliseconds: when that was, and when it is forced. */
@@ -341,28 +377,58 @@ static void serve_channel(struct machine *machine, short events)
 		sessions_fail(&machine->sessions, "the control channel of the virtual machine was closed");
 }
 
+/* Ends a guest for which there is nothing to wait any more. */
+static void end_lost_guest(struct machine *machine)
+{
+	if (qmp_says_stopped(&machine->qmp)) {
+		dprintf(2, "monitor: the hypervisor cannot go on with the guest and has stopped it; the pod is ended\n");
+		end_machine(machine);
+	}
+	if (machine->boot_deadline > 0 && !machine->agent_there && now() >= machine->boot_deadline) {
+		dprintf(2, "monitor: the guest did not start in time; the pod is ended (--debug shows its console)\n");
+		machine->boot_deadline = 0;
+		end_machine(machine);
+	}
+}
+
+/* Milliseconds until something may be to be done unasked; -1 for never. */
+static int time_left(const struct machine *machine)
+{
+	int64_t next = machine->ending ? machine->deadline : 0;
+
+	if (machine->boot_deadline > 0 && !machine->agent_there && (next == 0 || machine->boot_deadline < next))
+		next = machine->boot_deadline;
+	if (next == 0)
+		return -1;
+	int64_t left = next - now();
+	return left < 0 ? 0 : left < LONGEST_WAIT_MS ? (int)left : LONGEST_WAIT_MS;
+}
+
 static void watch(struct machine *machine, int signals)
 {
 	for (;;) {
-		struct pollfd fds[2 + SESSIONS + 1] = {
+		struct pollfd fds[4 + SESSIONS + 1] = {
 			{ .fd = signals, .events = POLLIN },
+			{ .fd = machine->helper_messages.fd, .events = POLLIN },
+			{ .fd = machine->qmp.fd, .events = POLLIN },
 			{ .fd = machine->channel_open ? machine->channel.fd : -1,
 			  .events = (short)(POLLIN | (machine->room > 0 && machine->channel.out_size > 0 ? POLLOUT : 0)) },
 		};
-		size_t clients = sessions_poll(&machine->sessions, fds + 2,
+		size_t clients = sessions_poll(&machine->sessions, fds + 4,
 					       !machine->channel_open || stream_has_room(&machine->channel));
-		int64_t left = machine->ending ? machine->deadline - now() : -1;
-		if (machine->ending && left <= 0) {
-			end_machine(machine);
-			left = -1;
-		}
-		if (poll(fds, 2 + clients, left < 0 ? -1 : (int)left) < 0 && errno != EINTR)
+		if (poll(fds, 4 + clients, time_left(machine)) < 0 && errno != EINTR)
 			die("poll");
+		if (machine->ending && now() >= machine->deadline) {
+			machine->deadline = INT64_MAX;
+			end_machine(machine);
+		}
+		messages_read(&machine->helper_messages);
+		end_lost_guest(machine);
 		if (fds[0].revents && take_signals(machine, signals))
 			return;
 		if (machine->channel_open)
-			serve_channel(machine, fds[1].revents);
-		sessions_serve(&machine->sessions, fds + 2, clients, machine->channel_open ? &machine->channel : NULL);
+			serve_channel(machine, fds[3].revents);
+		sessions_serve(&machine->sessions, fds + 4, clients, machine->channel_open ? &machine->channel : NULL);
 	}
 }
 
@@ -380,8 +446,8 @@ static void trace_end(const char *file)
 int main(int argc, char **argv)
 {
 	struct options options = read_options(argc, argv);
-	static struct machine machine = { .channel_open = true };
-	int ends[2];
+	static struct machine machine = { .channel_open = true, .helper_messages.fd = -1 };
+	int ends[2], qmp_ends[2] = { -1, -1 };
 	sigset_t signals;
 
 	if (options.lock_fd >= 0)
@@ -395,7 +461,8 @@ int main(int argc, char **argv)
 	/* A client may go while it is written to. */
 	signal(SIGPIPE, SIG_IGN);
 	int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (signal_fd < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+	if (signal_fd < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0 ||
+	    (options.qmp && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, qmp_ends) < 0))
 		die("socketpair");
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	stream_init(&machine.channel, ends[0]);
@@ -414,13 +481,20 @@ int main(int argc, char **argv)
 	close(nothing);
 	if (options.helper_count > 0) {
 		int served = listen_for_helper();
-		const char *output = options.debug ? NULL : "/dev/null";
-		machine.helper = start(options.helper, options.helper_count, served, output);
+		int output = options.debug ? -1 : messages_open(&machine.helper_messages);
+		machine.helper = start(options.helper, options.helper_count, (int[]){ served, -1 }, output);
 		close(served);
+		if (output >= 0)
+			close(output);
 	}
 	int words = argc - (int)(options.hypervisor - argv);
-	machine.hypervisor = start(options.hypervisor, words, ends[1], NULL);
+	machine.hypervisor = start(options.hypervisor, words, (int[]){ ends[1], qmp_ends[1] }, -1);
 	close(ends[1]);
+	if (options.qmp)
+		close(qmp_ends[1]);
+	qmp_init(&machine.qmp, qmp_ends[0]);
+	if (options.boot_seconds > 0)
+		machine.boot_deadline = now() + (int64_t)options.boot_seconds * 1000;
 	watch(&machine, signal_fd);
 	sessions_end(&machine.sessions);
 	end_machine(&machine);
@@ -433,7 +507,9 @@ int main(int argc, char **argv)
 	int status = read_status(options.status);
 	if (status >= 0)
 		return status;
-	dprintf(2, "monitor: the virtual machine ended before the pod had a status%s\n",
-		machine.helper_ended ? ", because the program that serves its files has ended" : "");
+	messages_read(&machine.helper_messages);
+	const char *said = messages_last(&machine.helper_messages);
+	dprintf(2, "monitor: the virtual machine ended before the pod had a status%s%s%s\n",
+		machine.helper_ended ? ", because the program that serves its files has ended" : "", *said ? ": " : "", said);
 	return FAILED;
 }

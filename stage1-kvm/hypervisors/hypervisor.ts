@@ -31,6 +31,8 @@ export interface MachineCommand {
 	readonly helper: readonly string[];
 	/** Descriptor 3 is its end of the control channel; 0 to 2 are the guest's console and messages. */
 	readonly hypervisor: readonly string[];
+	/** Descriptor 4 of the hypervisor speaks QMP and says when the guest was stopped. */
+	readonly qmp: boolean;
 	readonly environment: Readonly<Record<string, string>>;
 }
 

@@ -21,6 +21,7 @@ export const qemu: Hypervisor = {
 		return {
 			helper: [helper, ...shareArguments(machine)],
 			hypervisor: [program, ...qemuArguments(machine, accelerator.name)],
+			qmp: true,
 			environment: {},
 		};
 	},
@@ -51,6 +52,7 @@ export function qemuArguments(machine: Machine, accelerator: "kvm" | "tcg"): str
 		...["-device", "vhost-user-fs-pci,chardev=root,tag=root"],
 		...["-device", "virtio-serial-pci"],
 		...["-chardev", "stdio,id=console,signal=off", "-device", "virtconsole,chardev=console"],
+		...["-chardev", "socket,id=qmp,fd=4", "-mon", "chardev=qmp,mode=control"],
 		...["-chardev", "socket,id=control,fd=3"],
 		...["-device", "virtserialport,chardev=control,name=rkt.control"],
 		...["-object", "rng-random,id=random,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=random"],

@@ -17,6 +17,7 @@ export const uml: Hypervisor = {
 		return {
 			helper: [],
 			hypervisor: [program, ...umlArguments(machine)],
+			qmp: false,
 			environment: { TMPDIR: "/dev/shm" },
 		};
 	},

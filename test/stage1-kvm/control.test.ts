@@ -16,6 +16,7 @@ t.teardown(() => {
 	fs.rmSync(directory, { recursive: true, force: true });
 });
 const machine = createFakeMachine(directory);
+const QEMU = "/usr/bin/qemu-system-x86_64";
 
 /** Fails where something would wait for ever. */
 async function within<T>(ms: number, what: string, promise: Promise<T>): Promise<T> {
@@ -206,6 +207,47 @@ t.test("what ends the machine or its helper ends the pod", async (t) => {
 		if (victim === "helper") t.match(ending.stderr, /files/, "says that it was the helper");
 		t.match(await within(2000, "the client", clientEnding), { status: 254 });
 	}
+});
+
+t.test("what a helper said last says why a pod has ended", async (t) => {
+	const script = "yes noise | head -100000; printf 'no such\\033 file\\n\\n' >&2; exit 1";
+	const pod = machine.start(machine.guest, { helper: ["/bin/sh", "-c", script] });
+	const { status, stderr } = await within(5000, "the pod", pod.ended);
+	t.equal(status, 254);
+	t.match(stderr, /^monitor: [^\n]+ files has ended: no such\? file\n$/);
+});
+
+t.test("a guest that does not come in time is ended", async (t) => {
+	const silent = [process.execPath, "-e", "setInterval(() => {}, 1000)"];
+	const pod = machine.start(silent, { flags: ["--boot=1"] });
+	t.match(await within(4000, "the pod", pod.ended), { status: 254, stderr: /did not start in time/ });
+	const there = await started(machine.start(machine.guest, { flags: ["--boot=1"] }));
+	t.match(await run(there.enter("/bin/sleep", "2")), { status: 0 }, "one that has come stays");
+	await stopped(there, t);
+});
+
+t.test("a guest that QEMU has stopped is ended", { skip: !fs.existsSync(QEMU) && "no QEMU" }, async (t) => {
+	const socket = path.join(directory, "second-monitor");
+	const events = ["-chardev", "socket,id=qmp,fd=4", "-mon", "chardev=qmp,mode=control"];
+	const qemu = [
+		QEMU,
+		"-display",
+		"none",
+		"-nodefaults",
+		...events,
+		"-qmp",
+		`unix:${socket},server=on,wait=off`,
+	];
+	const pod = machine.start(qemu, { flags: ["--qmp"] });
+	await waitFor("QEMU", () => fs.existsSync(socket));
+	const other = net.connect(socket);
+	other.write('{"execute": "qmp_capabilities"}\n{"execute": "query-status"}\n');
+	await within(5000, "an answer", new Promise((resolve) => other.once("data", resolve)));
+	t.equal(pod.monitor.exitCode, null, "nothing is said of a guest that runs");
+	other.on("error", () => undefined);
+	other.write('{"execute": "stop"}\n');
+	t.match(await within(5000, "the pod", pod.ended), { status: 254, stderr: /cannot go on with the guest/ });
+	other.destroy();
 });
 
 t.test("a monitor that is killed takes all along", async (t) => {

@@ -19,6 +19,8 @@ export interface StartOptions {
 	/** The monitor's streams are those of the app. */
 	readonly attach?: boolean;
 	readonly helper?: readonly string[];
+	/** More flags of the monitor. */
+	readonly flags?: readonly string[];
 	readonly environment?: Readonly<Record<string, string>>;
 }
 
@@ -104,11 +106,12 @@ function makeRoot(root: string, programs: string): void {
 function start(
 	{ pod, programs, root }: { pod: string; programs: string; root: string },
 	hypervisor: readonly string[],
-	{ helper = [], environment = {}, attach = false }: StartOptions,
+	{ helper = [], flags = [], environment = {}, attach = false }: StartOptions,
 ): FakePod {
 	const argv = [
 		`--status=${root}/rkt/pod-status`,
 		...(attach ? [`--attach=${programs}/client`] : []),
+		...flags,
 		`--helper=${helper.length}`,
 		"--",
 		...helper,
