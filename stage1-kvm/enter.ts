@@ -6,6 +6,9 @@ import { readRecordedProcess } from "../stage1/pod-record.ts";
 import { ownDirectory } from "../stage1/run/own-files.ts";
 import { requireSpec } from "../stage1/run/spec-path.ts";
 
+/** An emulated guest on a busy machine may still be starting; one that is silent for longer is lost. */
+const WAIT_SECONDS = 120;
+
 /**
  * The entry point `enter`: becomes the client that has the agent in the guest run a command in an app. Both speak through
  * the monitor of the pod; the network of the pod has no part in it.
@@ -20,5 +23,6 @@ export async function enter(argv: string[], context: Stage1Context): Promise<num
 	const { createLinuxSyscall } = await import("../lib/syscall/linux.ts");
 	const terminal = { TERM: context.environment.TERM ?? "vt100" };
 	process.chdir(context.podDirectory);
-	return createLinuxSyscall().execve(client, ["enter", `--app=${app}`, "--", ...command], terminal, []);
+	const words = ["enter", `--app=${app}`, `--wait=${WAIT_SECONDS}`, "--", ...command];
+	return createLinuxSyscall().execve(client, words, terminal, []);
 }

@@ -1,6 +1,6 @@
 /*
- * enter --app=APP -- COMMAND...: has the agent in the guest run a command in an app, with this program's descriptors and
- * its terminal if it has one, and ends as the command does. The working directory is the pod's, whose control socket
+ * enter --app=APP [--wait=SECONDS] -- COMMAND...: has the agent in the guest run a command in an app, with this program's
+ * descriptors and its terminal if it has one, and ends as the command does, or when the agent is silent for so long. The working directory is the pod's, whose control socket
  * leads to the monitor. Nothing that the guest sends is anything but text for descriptor 1 and 2, or a number.
  *
  * attach --attach: joins the same to the streams of the pod's only app; started by the monitor, with the connection as
@@ -272,6 +272,46 @@ static void pass_signals(int fd, struct stream *stream)
 	}
 }
 
+struct options {
+	const char *app;
+	/* Until the agent has said something; 0 for any time. */
+	int wait_seconds;
+	char **command;
+};
+
+static struct options read_options(int argc, char **argv)
+{
+	struct options options = { .app = NULL };
+	int i = 1;
+
+	attached = argc == 2 && !strcmp(argv[1], "--attach");
+	if (attached)
+		return options;
+	for (; i < argc && strcmp(argv[i], "--"); i++) {
+		if (!strncmp(argv[i], "--app=", 6))
+			options.app = argv[i] + 6;
+		else if (!strncmp(argv[i], "--wait=", 7))
+			options.wait_seconds = atoi(argv[i] + 7);
+		else
+			break;
+	}
+	if (!options.app || i + 1 >= argc || strcmp(argv[i], "--"))
+		give_up("usage: enter --app=APP [--wait=SECONDS] -- COMMAND...");
+	options.command = argv + i + 1;
+	return options;
+}
+
+/* Milliseconds for poll; gives up when there are none left. */
+static int time_left(int64_t deadline)
+{
+	if (deadline == 0)
+		return -1;
+	int64_t left = deadline - now();
+	if (left <= 0)
+		give_up("the virtual machine does not answer; rkt status shows whether it has started");
+	return (int)left;
+}
+
 int main(int argc, char **argv)
 {
 	static struct stream stream;
@@ -279,17 +319,17 @@ int main(int argc, char **argv)
 	/* The guest says how much it takes at once. */
 	uint32_t credit = 0;
 	bool open_input = true, terminal = isatty(0) && isatty(1);
+	const struct options options = read_options(argc, argv);
+	/* Of the first answer; 0 once it is there. */
+	int64_t deadline = options.wait_seconds > 0 ? now() + (int64_t)options.wait_seconds * 1000 : 0;
 
-	attached = argc == 2 && !strcmp(argv[1], "--attach");
-	if (!attached && (argc < 4 || strncmp(argv[1], "--app=", 6) || strcmp(argv[2], "--")))
-		give_up("usage: enter --app=APP -- COMMAND...");
 	int signals = catch_signals();
 	stream_init(&stream, attached ? CONNECTION_FD : connect_to_monitor());
 	fcntl(stream.fd, F_SETFL, O_NONBLOCK);
 	if (attached)
 		send_window_size(&stream, FRAME_ATTACH);
 	else
-		send_start(&stream, argv[1] + 6, terminal, argv + 3);
+		send_start(&stream, options.app, terminal, options.command);
 	if (terminal) {
 		if (!attached)
 			send_window_size(&stream, FRAME_WINDOW_SIZE);
@@ -303,7 +343,7 @@ int main(int argc, char **argv)
 		};
 		int taken;
 
-		if (poll(fds, 3, -1) < 0 && errno != EINTR)
+		if (poll(fds, 3, time_left(deadline)) < 0 && errno != EINTR)
 			give_up(strerror(errno));
 		if (fds[1].revents)
 			pass_signals(signals, &stream);
@@ -314,8 +354,10 @@ int main(int argc, char **argv)
 		do {
 			if (!open_output || fds[0].revents & (POLLIN | POLLHUP | POLLERR))
 				alive = stream_fill(&stream);
-			while ((taken = stream_next(&stream, &frame)) > 0)
+			while ((taken = stream_next(&stream, &frame)) > 0) {
+				deadline = 0;
 				take_frame(&frame, &stream, &credit);
+			}
 		} while (!open_output && alive && taken == 0);
 		if (!alive && attached) {
 			restore_terminal();

@@ -226,6 +226,17 @@ t.test("a guest that does not come in time is ended", async (t) => {
 	await stopped(there, t);
 });
 
+t.test("nobody waits for an agent that is silent", async (t) => {
+	const pod = await started(machine.start(machine.hostileGuest("")));
+	t.match(await run(pod.enter("/bin/true")), {
+		status: 254,
+		stderr: /^enter: [^\n]+ does not answer[^\n]+\n$/,
+	});
+	t.equal(pod.monitor.exitCode, null, "the pod goes on");
+	pod.monitor.kill("SIGKILL");
+	await pod.ended;
+});
+
 t.test("a guest that QEMU has stopped is ended", { skip: !fs.existsSync(QEMU) && "no QEMU" }, async (t) => {
 	const socket = path.join(directory, "second-monitor");
 	const events = ["-chardev", "socket,id=qmp,fd=4", "-mon", "chardev=qmp,mode=control"];

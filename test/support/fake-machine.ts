@@ -127,7 +127,10 @@ function start(
 		monitor,
 		ended: collect(monitor),
 		enter: (...words) =>
-			spawn(path.join(programs, "client"), ["--app=app", "--", ...words], { cwd: pod, stdio: "pipe" }),
+			spawn(path.join(programs, "client"), ["--app=app", "--wait=2", "--", ...words], {
+				cwd: pod,
+				stdio: "pipe",
+			}),
 	};
 }
 
