@@ -91,6 +91,7 @@ function become(
 		...(options.interactive ? [`--attach=${path.join(ownDirectory(), "vm/client")}`] : []),
 		...registration,
 		...(command.qmp ? ["--qmp"] : []),
+		...(command.init ? ["--init"] : []),
 		`--boot=${BOOT_SECONDS}`,
 		`--helper=${command.helper.length}`,
 		"--",

@@ -123,6 +123,19 @@ static void take_frames(struct stream *channel, bool serial)
 	}
 }
 
+/* A kernel that would print a panic calls its own orderly end an emergency as well, proc_sys_kernel(5). */
+static void hush_kernel(void)
+{
+	char level = '\0';
+	int fd = open("/proc/sys/kernel/printk", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (read(fd, &level, 1) == 1 && level == '1' && pwrite(fd, "0", 1, 0) < 0)
+		dprintf(2, "rkt: agent: /proc/sys/kernel/printk: %s\n", strerror(errno));
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	static struct stream channel;
@@ -158,7 +171,9 @@ int main(int argc, char **argv)
 		while (read(signals, &info, sizeof info) == (ssize_t)sizeof info)
 			ending = ending || info.ssi_signo == SIGTERM;
 		commands_serve(&channel);
-		if (ending && commands_drained())
+		if (ending && commands_drained()) {
+			hush_kernel();
 			return 0;
+		}
 	}
 }

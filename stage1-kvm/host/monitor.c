@@ -1,10 +1,11 @@
 /*
- * monitor --status=FILE [--lock-fd=N] [--debug] [--trace=FILE] [--attach=CLIENT] [--helper=COUNT] [--qmp] [--boot=SECONDS]
+ * monitor --status=FILE [--lock-fd=N] [--debug] [--trace=FILE] [--attach=CLIENT] [--helper=COUNT] [--qmp] [--init] [--boot=SECONDS]
  *         [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...
  *
  * The process of a pod in a virtual machine. It starts the hypervisor, and before it the helper that serves the files of
  * the guest, passes signals on as an orderly shut-down, and ends with the status that the guest has left in FILE. A guest
- * whose agent does not come within the SECONDS of --boot is ended; with --qmp one that QEMU says it has stopped is, too. The
+ * whose agent does not come within the SECONDS of --boot is ended; with --qmp one that QEMU says it has stopped is, too. With
+ * --init the hypervisor is no first process: one that ends itself by a signal cannot do that as such. The
  * working directory is the pod's. It holds the lock of the pod; when it dies, the kernel kills both programs. With
  * --machine it is the leader of that machine of machined, and DIRECTORY of --machine-root what machined finds there.
  */
@@ -50,6 +51,7 @@
 /* A second signal means that the first was in vain, but not sooner. */
 #define PATIENCE_MS (10 * 1000)
 #define LONGEST_WAIT_MS (60 * 1000)
+#define HELPER_GRACE_MS 500
 
 struct options {
 	const char *status;
@@ -61,6 +63,7 @@ struct options {
 	int helper_count;
 	bool debug;
 	bool qmp;
+	bool init;
 	/* 0 when nobody minds how long the guest takes to start. */
 	int boot_seconds;
 	struct registration registration;
@@ -76,7 +79,7 @@ static void die(const char *what)
 
 static void usage(void)
 {
-	dprintf(2, "usage: monitor --status=FILE [--lock-fd=N] [--debug] [--trace=FILE] [--attach=CLIENT] [--helper=COUNT] [--qmp]\n"
+	dprintf(2, "usage: monitor --status=FILE [--lock-fd=N] [--debug] [--trace=FILE] [--attach=CLIENT] [--helper=COUNT] [--qmp] [--init]\n"
 		   "       [--boot=SECONDS] [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...\n");
 	exit(FAILED);
 }
@@ -101,6 +104,8 @@ static struct options read_options(int argc, char **argv)
 			options.boot_seconds = atoi(argv[i] + 7);
 		else if (!strcmp(argv[i], "--qmp"))
 			options.qmp = true;
+		else if (!strcmp(argv[i], "--init"))
+			options.init = true;
 		else if (!strcmp(argv[i], "--debug"))
 			options.debug = true;
 		else if (!strncmp(argv[i], "--machine=", 10))
@@ -150,10 +155,24 @@ static void set_streams(int output)
 	dup2(output, 2);
 }
 
+/* Only the child comes back; the namespace, whose first process this is, ends with it. */
+static void be_init(void)
+{
+	pid_t program = fork(), ended;
+
+	if (program == 0)
+		return;
+	syscall(SYS_close_range, 0, ~0u, 0);
+	while (program > 0 && (ended = wait(NULL)) != program && (ended > 0 || errno == EINTR))
+		;
+	_exit(FAILED);
+}
+
 /*
- * The program is the first process of a process namespace: what it has started itself ends with it, however it ends.
+ * The program, or with `init` its parent, is the first process of a process namespace: what it has started itself ends
+ * with it, however it ends. It has a session of its own, because User-Mode Linux signals its whole group when it panics.
  */
-static pid_t start(char **argv, int count, const int passed[MOST_PASSED], int output)
+static pid_t start(char **argv, int count, const int passed[MOST_PASSED], int output, bool init)
 {
 	char **words = calloc((size_t)count + 1, sizeof *words);
 	sigset_t kept;
@@ -170,6 +189,9 @@ static pid_t start(char **argv, int count, const int passed[MOST_PASSED], int ou
 	}
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || !leave_machine_root())
 		_exit(FAILED);
+	if (init)
+		be_init();
+	setsid();
 	set_streams(output);
 	pass_descriptors(passed);
 	/* Sent to all processes of a unit or a terminal, these would end the guest before it can end in order. */
@@ -225,6 +247,8 @@ struct machine {
 	size_t room;
 	bool agent_ready;
 	bool helper_ended;
+	/* CLOCK_MONOTONIC, in milliseconds: when a hypervisor without its helper is ended; 0 while it has one. */
+	int64_t helper_deadline;
 	struct messages helper_messages;
 	struct qmp qmp;
 	struct sessions sessions;
@@ -266,7 +290,10 @@ static void end_machine(struct machine *machine)
 		kill(machine->helper, SIGKILL);
 }
 
-/* Gives true once the hypervisor is gone. Without its helper a guest could only wait for ever. */
+/*
+ * Gives true once the hypervisor is gone. Without its helper a guest could only wait for ever; but a helper also ends
+ * because the hypervisor does, and may be seen first.
+ */
 static bool reap(struct machine *machine)
 {
 	pid_t pid;
@@ -278,8 +305,7 @@ static bool reap(struct machine *machine)
 			gone = true;
 		} else if (pid == machine->helper) {
 			machine->helper = 0;
-			machine->helper_ended = machine->hypervisor > 0;
-			end_machine(machine);
+			machine->helper_deadline = now() + HELPER_GRACE_MS;
 		} else if (pid == machine->attached) {
 			machine->attached = 0;
 			end_machine(machine);
@@ -384,6 +410,11 @@ static void end_lost_guest(struct machine *machine)
 		dprintf(2, "monitor: the hypervisor cannot go on with the guest and has stopped it; the pod is ended\n");
 		end_machine(machine);
 	}
+	if (machine->helper_deadline > 0 && now() >= machine->helper_deadline) {
+		machine->helper_ended = true;
+		machine->helper_deadline = 0;
+		end_machine(machine);
+	}
 	if (machine->boot_deadline > 0 && !machine->agent_there && now() >= machine->boot_deadline) {
 		dprintf(2, "monitor: the guest did not start in time; the pod is ended (--debug shows its console)\n");
 		machine->boot_deadline = 0;
@@ -391,17 +422,20 @@ static void end_lost_guest(struct machine *machine)
 	}
 }
 
-/* Milliseconds until something may be to be done unasked; -1 for never. */
+/* Milliseconds until something may be to be done unasked. */
 static int time_left(const struct machine *machine)
 {
-	int64_t next = machine->ending ? machine->deadline : 0;
+	const int64_t deadlines[] = {
+		machine->ending ? machine->deadline : 0,
+		machine->helper_deadline,
+		machine->agent_there ? 0 : machine->boot_deadline,
+	};
+	int64_t left = LONGEST_WAIT_MS;
 
-	if (machine->boot_deadline > 0 && !machine->agent_there && (next == 0 || machine->boot_deadline < next))
-		next = machine->boot_deadline;
-	if (next == 0)
-		return -1;
-	int64_t left = next - now();
-	return left < 0 ? 0 : left < LONGEST_WAIT_MS ? (int)left : LONGEST_WAIT_MS;
+	for (size_t i = 0; i < sizeof deadlines / sizeof *deadlines; i++)
+		if (deadlines[i] > 0 && deadlines[i] - now() < left)
+			left = deadlines[i] - now();
+	return left < 0 ? 0 : (int)left;
 }
 
 static void watch(struct machine *machine, int signals)
@@ -482,13 +516,13 @@ int main(int argc, char **argv)
 	if (options.helper_count > 0) {
 		int served = listen_for_helper();
 		int output = options.debug ? -1 : messages_open(&machine.helper_messages);
-		machine.helper = start(options.helper, options.helper_count, (int[]){ served, -1 }, output);
+		machine.helper = start(options.helper, options.helper_count, (int[]){ served, -1 }, output, false);
 		close(served);
 		if (output >= 0)
 			close(output);
 	}
 	int words = argc - (int)(options.hypervisor - argv);
-	machine.hypervisor = start(options.hypervisor, words, (int[]){ ends[1], qmp_ends[1] }, -1);
+	machine.hypervisor = start(options.hypervisor, words, (int[]){ ends[1], qmp_ends[1] }, -1, options.init);
 	close(ends[1]);
 	if (options.qmp)
 		close(qmp_ends[1]);
@@ -508,7 +542,7 @@ int main(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	messages_read(&machine.helper_messages);
-	const char *said = messages_last(&machine.helper_messages);
+	const char *said = machine.helper_ended ? messages_last(&machine.helper_messages) : "";
 	dprintf(2, "monitor: the virtual machine ended before the pod had a status%s%s%s\n",
 		machine.helper_ended ? ", because the program that serves its files has ended" : "", *said ? ": " : "", said);
 	return FAILED;

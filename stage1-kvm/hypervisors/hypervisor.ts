@@ -33,6 +33,8 @@ export interface MachineCommand {
 	readonly hypervisor: readonly string[];
 	/** Descriptor 4 of the hypervisor speaks QMP and says when the guest was stopped. */
 	readonly qmp: boolean;
+	/** The hypervisor ends itself by a signal, which the first process of a namespace cannot. */
+	readonly init: boolean;
 	readonly environment: Readonly<Record<string, string>>;
 }
 

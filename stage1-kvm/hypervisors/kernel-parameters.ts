@@ -3,6 +3,9 @@ import { fail } from "../../lib/errors.ts";
 /** As in rkt: more parameters for the kernel of the guest. */
 const EXTRA_VARIABLE = "RKT_HYPERVISOR_EXTRA_KERNEL_PARAMS";
 
+/** Messages of the level KERN_EMERG. */
+const PANIC_ONLY = 1;
+
 /**
  * What every guest kernel is told, kernel-parameters.txt of the kernel's documentation. `more` is what only this
  * machine is told; what the caller says comes last, so that it wins. Errors: `kernel-parameters-invalid` for a control character in what the caller says.
@@ -21,7 +24,6 @@ export function kernelParameters(
 	}
 	return [
 		"init=/rkt/vm/init",
-		"panic=-1",
 		"cgroup_no_v1=all",
 		// journald shows the time of a line on the console when the kernel does.
 		"printk.time=1",
@@ -30,7 +32,7 @@ export function kernelParameters(
 		// What an app writes through a mapping of a volume reaches the host after a fifth of a second, not half a minute.
 		"sysctl.vm.dirty_writeback_centisecs=20",
 		"sysctl.vm.dirty_expire_centisecs=20",
-		...(debug ? ["rkt.debug"] : ["quiet", "loglevel=0"]),
+		...(debug ? ["rkt.debug"] : ["quiet", `loglevel=${PANIC_ONLY}`]),
 		...more,
 		...extra.split(" ").filter((word) => word !== ""),
 	];

@@ -22,6 +22,7 @@ export const qemu: Hypervisor = {
 			helper: [helper, ...shareArguments(machine)],
 			hypervisor: [program, ...qemuArguments(machine, accelerator.name)],
 			qmp: true,
+			init: false,
 			environment: {},
 		};
 	},
@@ -73,6 +74,8 @@ function parameters(machine: Machine, accelerator: "kvm" | "tcg"): string[] {
 		"root=root",
 		"rootfstype=virtiofs",
 		"rw",
+		// Restarts at once, which QEMU is told to take for the end.
+		"panic=-1",
 		"noreplace-smp",
 		"no_timer_check",
 		// Mitigations guard against what emulation does not do.

@@ -18,6 +18,7 @@ export const uml: Hypervisor = {
 			helper: [],
 			hypervisor: [program, ...umlArguments(machine)],
 			qmp: false,
+			init: true,
 			environment: { TMPDIR: "/dev/shm" },
 		};
 	},
