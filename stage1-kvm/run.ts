@@ -12,7 +12,7 @@ import { releasePod } from "../stage1/run/release-pod.ts";
 import { localConfig, makeRunContext, type RunContext } from "../stage1/run/run-context.ts";
 import { handOnTrace } from "../stage1/trace.ts";
 import { GUEST_NETWORK_FILE, GUEST_POD_STATUS } from "./guest-paths.ts";
-import type { Hypervisor } from "./hypervisors/hypervisor.ts";
+import type { Hypervisor, Machine } from "./hypervisors/hypervisor.ts";
 import { machineSize } from "./hypervisors/machine-size.ts";
 import { findHypervisor } from "./hypervisors/table.ts";
 import { joinStreams } from "./interactive.ts";
@@ -71,7 +71,7 @@ function become(
 	const guest = setUpGuestNetwork(prepared.hostname);
 	fs.writeFileSync(podPaths.inStage1(pod.directory, GUEST_NETWORK_FILE), guest.text);
 	const trace = handOnTrace(pod.directory);
-	const command = hypervisor.command({
+	const machine: Machine = {
 		uuid: options.uuid,
 		root: podPaths.stage1Rootfs(pod.directory),
 		programs: path.join(ownDirectory(), "vm"),
@@ -81,7 +81,8 @@ function become(
 		// The kernel gives its init what it does not know itself, and systemd its services what it is told to.
 		parameters: trace === undefined ? [] : [trace, `systemd.setenv=${trace}`],
 		environment,
-	});
+	};
+	const command = hypervisor.command(machine, syscall);
 	const monitor = [
 		"monitor",
 		`--status=${podPaths.inStage1(pod.directory, GUEST_POD_STATUS)}`,

@@ -113,6 +113,10 @@ export function createLinuxSyscall(): Syscall {
 		syncfs: (fd) => {
 			check(native("int syncfs(int)")(fd), "syncfs", `${fd}`);
 		},
+		ioctl: (fd, request, argument) => {
+			const call = native("int ioctl(int, unsigned long, unsigned long)");
+			return check(call(fd, request, argument), "ioctl", `${fd}`);
+		},
 		setInterfaceUp: (name) => setInterfaceUp(native, check, name),
 		probeBind: (protocol, address, port) => probeBind(native, check, protocol, address, port),
 		describeSocket: (fd) => describeSocket(native, check, fd),

@@ -28,6 +28,8 @@ export interface Syscall {
 	/** All extended attributes of a file, without following a symlink. */
 	getXattrs(path: string): Map<string, Buffer>;
 	syncfs(fd: number): void;
+	/** For requests whose argument is a number. */
+	ioctl(fd: number, request: number, argument: number): number;
 	/** Switches a network interface up in the current network namespace. */
 	setInterfaceUp(name: string): void;
 	/**

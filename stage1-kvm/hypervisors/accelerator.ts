@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import { fail } from "../../lib/errors.ts";
+import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { ACCELERATOR_VARIABLE as VARIABLE } from "../../stage1/accelerator.ts";
 
 export interface Accelerator {
@@ -14,14 +15,18 @@ export interface AcceleratorFiles {
 	readonly device: string;
 }
 
+/** linux/kvm.h; it gives a descriptor. */
+const KVM_CREATE_VM = 0xae01;
+
 const FILES: AcceleratorFiles = { cpuinfo: "/proc/cpuinfo", device: "/dev/kvm" };
 
 /**
- * Hardware virtualization where the processor has it and the device opens, else emulation. The device alone proves
+ * Hardware virtualization where the processor has it and a machine can be made, else emulation. The device alone proves
  * nothing: kvm-pvm has one too, and no ordinary kernel starts with it. `RKT_KVM_ACCEL` is `auto`, `kvm` or `tcg`.
  * Errors: `hypervisor-unusable` when kvm is demanded and cannot be had, `environment-invalid`.
  */
 export function chooseAccelerator(
+	syscall: Syscall,
 	environment: Readonly<Record<string, string>>,
 	files: AcceleratorFiles = FILES,
 ): Accelerator {
@@ -30,7 +35,7 @@ export function chooseAccelerator(
 	if (wanted !== "auto" && wanted !== "kvm") {
 		fail("environment-invalid", `${VARIABLE} is "${wanted}"`, { hint: "use auto, kvm or tcg" });
 	}
-	const reason = obstacle(files);
+	const reason = obstacle(syscall, files);
 	if (reason === undefined) return { name: "kvm" };
 	if (wanted === "auto") return { name: "tcg", reason };
 	return fail("hypervisor-unusable", `KVM cannot be used: ${reason}`, {
@@ -38,14 +43,18 @@ export function chooseAccelerator(
 	});
 }
 
-function obstacle(files: AcceleratorFiles): string | undefined {
+function obstacle(syscall: Syscall, files: AcceleratorFiles): string | undefined {
 	if (!/^flags\s*:.*\b(vmx|svm)\b/m.test(fs.readFileSync(files.cpuinfo, "utf8"))) {
 		return "the processor has neither vmx nor svm";
 	}
+	let device: number | undefined;
 	try {
-		fs.closeSync(fs.openSync(files.device, "r+"));
+		device = fs.openSync(files.device, "r+");
+		fs.closeSync(syscall.ioctl(device, KVM_CREATE_VM, 0));
 		return undefined;
 	} catch (error) {
 		return `${files.device}: ${(error as NodeJS.ErrnoException).code}`;
+	} finally {
+		if (device !== undefined) fs.closeSync(device);
 	}
 }

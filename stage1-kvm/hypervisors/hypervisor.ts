@@ -1,3 +1,5 @@
+import type { Syscall } from "../../lib/syscall/syscall.ts";
+
 /** A card of the guest, joined to a tap device in the pod's network namespace. */
 export interface Nic {
 	readonly tap: string;
@@ -44,7 +46,7 @@ export interface Hypervisor {
 	 * Works out how to start a machine; looks for the programs first. Errors: `hypervisor-missing`,
 	 * `hypervisor-unusable`.
 	 */
-	command(machine: Machine): MachineCommand;
+	command(machine: Machine, syscall: Syscall): MachineCommand;
 }
 
 /** Relative to the pod directory, which is the working directory of both programs. */

@@ -10,11 +10,11 @@ const HINT = "on Debian: apt-get install qemu-system-x86";
 
 /** QEMU, with the hardware's virtualization or by emulation. */
 export const qemu: Hypervisor = {
-	command: (machine) => {
+	command: (machine, syscall) => {
 		const program = findProgram("QEMU", ["/usr/bin/qemu-system-x86_64"], HINT);
 		const helper = findProgram("virtiofsd", ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"], HINT);
 		requireKernel(kernelPath(machine));
-		const accelerator = chooseAccelerator(machine.environment);
+		const accelerator = chooseAccelerator(syscall, machine.environment);
 		if (accelerator.reason !== undefined) {
 			createLog("run", false).info(`no hardware virtualization (${accelerator.reason}): the pod is emulated`);
 		}

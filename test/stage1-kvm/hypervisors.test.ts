@@ -1,6 +1,10 @@
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import t from "tap";
+import { createFakeSyscall } from "../../lib/syscall/fake.ts";
+import { createLinuxSyscall } from "../../lib/syscall/linux.ts";
 import { chooseAccelerator } from "../../stage1-kvm/hypervisors/accelerator.ts";
 import type { Machine } from "../../stage1-kvm/hypervisors/hypervisor.ts";
 import { kernelParameters } from "../../stage1-kvm/hypervisors/kernel-parameters.ts";
@@ -22,24 +26,53 @@ const MACHINE: Machine = {
 	environment: {},
 };
 
+const CPUS = {
+	vmx: "processor : 0\nflags\t\t: fpu vmx sse\n",
+	none: "processor : 0\nflags\t\t: fpu vmxyz sse\n",
+};
+
 t.test("hardware virtualization is used only where it works", (t) => {
-	const directory = t.testdir({
-		vmx: "processor : 0\nflags\t\t: fpu vmx sse\n",
-		none: "processor : 0\nflags\t\t: fpu vmxyz sse\n",
-		device: "",
-	});
-	const files = (cpu: string, device = "device") => ({
-		cpuinfo: path.join(directory, cpu),
-		device: path.join(directory, device),
-	});
-	t.strictSame(chooseAccelerator({}, files("vmx")), { name: "kvm" });
-	t.match(chooseAccelerator({}, files("none")), { name: "tcg", reason: /neither vmx nor svm/ });
-	t.match(chooseAccelerator({}, files("vmx", "gone")), { name: "tcg", reason: /ENOENT/ });
-	t.strictSame(chooseAccelerator({ RKT_KVM_ACCEL: "tcg" }, files("vmx")), { name: "tcg" });
-	t.throws(() => chooseAccelerator({ RKT_KVM_ACCEL: "kvm" }, files("none")), { code: "hypervisor-unusable" });
-	t.throws(() => chooseAccelerator({ RKT_KVM_ACCEL: "xen" }, files("vmx")), { code: "environment-invalid" });
+	const directory = t.testdir({ ...CPUS, device: "" });
+	const syscall = createFakeSyscall({ ioctl: () => fs.openSync("/dev/null", "r") });
+	const choose = (cpu: string, wanted = {}, device = "device") =>
+		chooseAccelerator(syscall, wanted, {
+			cpuinfo: path.join(directory, cpu),
+			device: path.join(directory, device),
+		});
+	t.strictSame(choose("vmx"), { name: "kvm" });
+	t.match(choose("none"), { name: "tcg", reason: /neither vmx nor svm/ });
+	t.match(choose("vmx", {}, "gone"), { name: "tcg", reason: /ENOENT/ });
+	t.strictSame(choose("vmx", { RKT_KVM_ACCEL: "tcg" }), { name: "tcg" });
+	t.throws(() => choose("none", { RKT_KVM_ACCEL: "kvm" }), { code: "hypervisor-unusable" });
+	t.throws(() => choose("vmx", { RKT_KVM_ACCEL: "xen" }), { code: "environment-invalid" });
 	t.end();
 });
+
+t.test("a device without permission, or that makes no machines", { skip: process.geteuid?.() !== 0 }, (t) => {
+	const directory = fs.mkdtempSync("/var/tmp/rkt-test-accelerator-");
+	const cpuinfo = path.join(directory, "cpuinfo");
+	fs.writeFileSync(cpuinfo, CPUS.vmx);
+	// A file system without devices refuses one as a device without permission does, root too.
+	const closed = path.join(directory, "closed");
+	fs.mkdirSync(closed);
+	run("mount", "-t", "tmpfs", "-o", "nodev", "tmpfs", closed);
+	t.teardown(() => {
+		run("umount", closed);
+		fs.rmSync(directory, { recursive: true });
+	});
+	const reasons = [closed, directory].map((place) => {
+		const device = path.join(place, "null");
+		run("mknod", device, "c", "1", "3");
+		return chooseAccelerator(createLinuxSyscall(), {}, { cpuinfo, device }).reason?.replace(`${place}/`, "");
+	});
+	t.strictSame(reasons, ["null: EACCES", "null: ENOTTY"]);
+	t.end();
+});
+
+function run(program: string, ...args: string[]): void {
+	const result = spawnSync(program, args, { encoding: "utf8" });
+	if (result.status !== 0) throw new Error(result.stderr);
+}
 
 t.test("the size of a machine is the sum of its apps and what the guest needs", (t) => {
 	const MIB = 1024n * 1024n;
