@@ -14,6 +14,7 @@ import { busyboxFiles, imageManifest, makeAci } from "../test/support/make-aci.t
 import { enterPrivateHost } from "../test/support/private-host.ts";
 import { type Contestant, call, otherRuntimes, rktCase, rktContestant } from "./bench/contestants.ts";
 import { describeMachine } from "./bench/machine.ts";
+import { measureMachines } from "./bench/machines.ts";
 import { type Case, measure } from "./bench/measure.ts";
 import { throughputTable, timesTable } from "./bench/report.ts";
 
@@ -61,6 +62,7 @@ async function runAll(bench: Bench): Promise<string> {
 		`### Preparing and collecting a pod\n\n${await prepareAndCollect(bench)}`,
 		`### Fetching a compressed image of 300 MB from a file\n\n${await fetchImage(bench)}`,
 		`### Light commands with 200 prepared pods\n\n${await withManyPods(bench)}`,
+		`### The same pod on every engine\n\n${await onEngines(bench)}`,
 		`### On a machine that systemd runs\n\n${onSystemdHost(bench.runs)}`,
 	];
 	return sections.join("\n\n");
@@ -170,6 +172,10 @@ async function withManyPods(bench: Bench): Promise<string> {
 		call(one, "gc", "--expire-prepared=0s", "--grace-period=0s");
 	}
 	return timesTable(results);
+}
+
+function onEngines({ contestants, directory }: Bench): Promise<string> {
+	return measureMachines({ rkt: contestants[0] as Contestant, directory });
 }
 
 /** In a scope, as from a login: only then does machined make a scope for each pod. */
