@@ -16,8 +16,8 @@ export function refuseSharedKernel({ options, sockets }: RunContext): void {
 	if (options.privateUsers !== undefined) {
 		refuse(
 			"--private-users",
-			"its users are those of its own kernel and none of the host's already",
-			"leave it out, or use --stage1-image=nspawn",
+			"its kernel takes the owners of files as they are on the disk",
+			"its users are none of the host's already: leave it out",
 		);
 	}
 	if (parseNetList([options.net]).kind === "host") {

@@ -22,6 +22,12 @@ export const INTERFACE_VERSION = 6;
  */
 export const MODULE_ANNOTATION = "rkt.io/stage1/module";
 
+/**
+ * Our own annotation, `true` for an image whose pods have a boundary behind which no user is one of the host's:
+ * stage0 then gives them no range of ids for `--private-users`.
+ */
+export const OWN_USERS_ANNOTATION = "rkt.io/stage1/own-users";
+
 /** What stage0 hands to a stage1 module beside the arguments. */
 export interface Stage1Context {
 	/** Absolute path of the pod directory; the working directory is there too. */
@@ -80,6 +86,10 @@ export function readEntrypoints(manifest: AnnotatedManifest): Entrypoints {
 /** The value of an annotation, undefined without it. */
 export function annotationValue(manifest: AnnotatedManifest, name: string): string | undefined {
 	return manifest.annotations?.find((annotation) => annotation.name === name)?.value;
+}
+
+export function hasOwnUsers(manifest: AnnotatedManifest): boolean {
+	return annotationValue(manifest, OWN_USERS_ANNOTATION) === "true";
 }
 
 function readPath(manifest: AnnotatedManifest, annotation: string): string | undefined {

@@ -4,7 +4,7 @@ import type { PodManifest } from "../../appc/schema/pod-manifest.ts";
 import { fail } from "../../lib/errors.ts";
 import { type Lock, waitForLock } from "../../lib/lock.ts";
 import { mark } from "../../lib/trace.ts";
-import { readEntrypoints } from "../../stage1/entrypoints.ts";
+import { type AnnotatedManifest, hasOwnUsers, readEntrypoints } from "../../stage1/entrypoints.ts";
 import { fetchImage } from "../fetch/fetch-image.ts";
 import { resolveStage1 } from "../fetch/resolve-stage1.ts";
 import { buildPodManifest } from "../pod/build-manifest.ts";
@@ -12,7 +12,7 @@ import { checkNames } from "../pod/check-names.ts";
 import { discardPod } from "../pod/delete-pod.ts";
 import { overlayProblem } from "../pod/overlay-support.ts";
 import type { LockedPod } from "../pod/pod-lock.ts";
-import { preparePod, type RenderedImage } from "../pod/prepare.ts";
+import { type PrepareRequest, preparePod, type RenderedImage } from "../pod/prepare.ts";
 import { createPod, makePodDirectories } from "../pod/transitions.ts";
 import type { CommandContext } from "./command.ts";
 import type { PrepareFlags } from "./prepare-flags.ts";
@@ -58,7 +58,9 @@ export async function makeNewPod(
 		dependencies: false,
 		programDirectory: __dirname,
 	});
-	readEntrypoints(await workspace.store.manifest(stage1Key));
+	const stage1Manifest = await workspace.store.manifest(stage1Key);
+	readEntrypoints(stage1Manifest);
+	const privateUsers = flags.privateUsers && !reportOwnUsers(context, stage1Manifest);
 	const planned = { stage1Key, ...(await planManifest(context, workspace, flags)) };
 	mark("stage0 images");
 	checkNames(planned.manifest);
@@ -67,7 +69,8 @@ export async function makeNewPod(
 	const overlay = flags.overlay && !reportOverlayProblem(context, workspace.dataDirectory);
 	const lock = lockPreparing(workspace);
 	try {
-		return { pod: await fillPod(workspace, flags, planned, overlay, options), manifest: planned.manifest };
+		const pod = await fillPod(workspace, planned, { overlay, privateUsers }, options);
+		return { pod, manifest: planned.manifest };
 	} finally {
 		lock.release();
 	}
@@ -109,9 +112,8 @@ async function planManifest(
 
 async function fillPod(
 	workspace: Workspace,
-	flags: PrepareFlags,
 	planned: Planned,
-	overlay: boolean,
+	how: Pick<PrepareRequest, "overlay" | "privateUsers">,
 	options: NewPodOptions,
 ): Promise<LockedPod> {
 	const { syscall, dataDirectory } = workspace;
@@ -128,8 +130,7 @@ async function fillPod(
 			manifest: planned.text,
 			stage1,
 			apps,
-			overlay,
-			privateUsers: flags.privateUsers,
+			...how,
 			durable: options.durable,
 		});
 		mark("stage0 pod");
@@ -152,6 +153,13 @@ function reportOverlayProblem(context: CommandContext, dataDirectory: string): b
 	const problem = overlayProblem(dataDirectory);
 	if (problem !== undefined) context.log.info(`disabling overlay support: ${JSON.stringify(problem)}`);
 	return problem !== undefined;
+}
+
+/** What `--private-users` is for is there already: says so in one line, and the pod is made without. */
+function reportOwnUsers({ log }: CommandContext, stage1: AnnotatedManifest): boolean {
+	if (!hasOwnUsers(stage1)) return false;
+	log.info(`--private-users has no effect: pods of ${stage1.name} have users of their own without it`);
+	return true;
 }
 
 /** Writes the UUID without a newline, as rkt does. Errors: `uuid-file-not-written`. */

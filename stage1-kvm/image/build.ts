@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { OWN_USERS_ANNOTATION } from "../../stage1/entrypoints.ts";
 import { kernelAnnotations } from "../../stage1/guest-kernel.ts";
 import type { ImageRecipe } from "../../stage1/image/build-image.ts";
 import { renderUnit } from "../../stage1/units/unit-text.ts";
@@ -40,7 +41,8 @@ export const recipes: readonly ImageRecipe[] = FLAVORS.map((one) => ({
 	},
 	annotations: (root, places) => {
 		const kernel = describeKernel(ownDirectory(root), one.kernel, places);
-		return kernel === undefined ? [] : kernelAnnotations(kernel);
+		const own = [{ name: OWN_USERS_ANNOTATION, value: "true" }];
+		return kernel === undefined ? own : [...own, ...kernelAnnotations(kernel)];
 	},
 }));
 

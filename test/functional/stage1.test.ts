@@ -95,6 +95,18 @@ t.test("the stage1 interface", async (t) => {
 		t.match(result.stderr, /hostname/, "the user is told");
 	});
 
+	t.test("--private-users is not needed where pods have users of their own", async (t) => {
+		const pod = ["--private-users", "--stage1-image=kvm-uml"];
+		const result = await host.shell("cat /proc/self/uid_map; stat -c %u /bin/sh", { pod });
+		t.equal(result.status, 0, result.stderr);
+		t.match(
+			result.stderr,
+			/^run: --private-users has no effect: pods of \S+kvm-uml have users of their own/m,
+		);
+		t.equal(result.stderr.match(/private-users/g)?.length, 1, "one line");
+		t.match(outputLines(result), [/^\s+0\s+0\s+4294967295$/, "0"]);
+	});
+
 	t.test("a stage1 without entry points is refused, and what it lacks is named", async (t) => {
 		const file = path.join(host.directory, "empty-stage1.aci");
 		await makeAci(file, { manifest: imageManifest("example.com/empty-stage1", { app: null }), files: {} });

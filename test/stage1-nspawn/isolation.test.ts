@@ -7,7 +7,7 @@ import { HIDDEN_PATHS } from "../../stage1/security/protected-paths.ts";
 import { shellApp } from "../stage1/conformance/cases.ts";
 import { appLines, makeFixtures } from "../stage1/conformance/run-case.ts";
 import { distDirectory } from "../support/dist-directory.ts";
-import { createMiniStage0, type MiniApp } from "../support/mini-stage0.ts";
+import { createMiniStage0, type MiniApp, openMiniUsers } from "../support/mini-stage0.ts";
 import { enterPrivateHost } from "../support/private-host.ts";
 import { waitFor } from "../support/wait-for.ts";
 
@@ -158,14 +158,13 @@ t.test("a user namespace", async (t) => {
 		[ -e /proc/kcore ] && head -c 1 /proc/kcore | wc -c; exec sleep 100`;
 	const mounts = { runtime: { mounts: [{ volume: "data", path: "/data" }] } };
 	const limit = { isolators: [{ name: "resource/pids", value: { limit: "64" } }] };
-	const pod = stage0.prepare(
-		[shell(script, { ...mounts, ...limit })],
-		{ volumes: [{ name: "data", kind: "empty" }] },
-		{ shift },
-	);
+	const stage0 = createMiniStage0(path.join(directory, "users"), image, await openMiniUsers(shift));
+	const pod = stage0.prepare([shell(script, { ...mounts, ...limit })], {
+		volumes: [{ name: "data", kind: "empty" }],
+	});
 	t.teardown(() => stage0.remove(pod));
 	let output = "";
-	const child = stage0.start(pod, [`--private-users=${shift}:65536`]);
+	const child = stage0.start(pod);
 	for (const stream of [child.stdout, child.stderr]) {
 		stream?.on("data", (chunk) => {
 			output += chunk;

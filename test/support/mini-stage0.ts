@@ -5,6 +5,9 @@ import * as path from "node:path";
 import { unmountBelow } from "../../lib/mountinfo.ts";
 import { createLinuxSyscall } from "../../lib/syscall/linux.ts";
 import { APPC_VERSION } from "../../lib/version.ts";
+import { mountIdmapped, openUserNamespace } from "../../stage0/pod/idmap.ts";
+import { formatUserRange, type UserRange } from "../../stage0/pod/user-range.ts";
+import { privateUsersPath } from "../../stage1/pod-paths.ts";
 import { isSupervisorReady, readContainerPid } from "../../stage1/pod-record.ts";
 import { waitFor } from "./wait-for.ts";
 
@@ -32,7 +35,7 @@ export interface MiniPod {
 export interface MiniStage0 {
 	/** The unpacked stage1 image, which stands for the tree store. */
 	readonly stage1: string;
-	prepare(apps: readonly MiniApp[], manifest?: Record<string, unknown>, options?: PrepareOptions): MiniPod;
+	prepare(apps: readonly MiniApp[], manifest?: Record<string, unknown>): MiniPod;
 	/** The words of a command that starts a pod. */
 	startCommand(pod: MiniPod, args?: readonly string[], options?: StartOptions): string[];
 	/** Starts the entry point `run` and gives the process, which becomes the pod's supervisor. */
@@ -49,9 +52,15 @@ export interface MiniStage0 {
 	remove(pod: MiniPod): void;
 }
 
-export interface PrepareOptions {
-	/** First id of a user namespace on the host. */
-	readonly shift?: number;
+/** Users of their own for every pod: the ids, and a namespace that has them. */
+export interface MiniUsers {
+	readonly range: UserRange;
+	readonly namespace: number;
+}
+
+export async function openMiniUsers(shift: number): Promise<MiniUsers> {
+	const range = { shift, count: 65536 };
+	return { range, namespace: await openUserNamespace(range) };
 }
 
 export interface StartOptions {
@@ -69,7 +78,7 @@ export interface MiniResult {
 }
 
 /** `image` is the stage1 ACI; everything is kept below `directory`. */
-export function createMiniStage0(directory: string, image: string): MiniStage0 {
+export function createMiniStage0(directory: string, image: string, users?: MiniUsers): MiniStage0 {
 	const tree = path.join(directory, "stage1");
 	fs.mkdirSync(tree, { recursive: true });
 	check(spawnSync("tar", ["-xf", image, "-C", tree]));
@@ -77,7 +86,8 @@ export function createMiniStage0(directory: string, image: string): MiniStage0 {
 	const syscall = createLinuxSyscall();
 
 	const startCommand = (pod: MiniPod, args: readonly string[] = [], options: StartOptions = {}): string[] => {
-		const argv = [...(args.some((arg) => arg.startsWith("--net")) ? [] : ["--net=none"]), ...args, pod.uuid];
+		const given = [...(users ? [`--private-users=${formatUserRange(users.range)}`] : []), ...args];
+		const argv = [...(args.some((arg) => arg.startsWith("--net")) ? [] : ["--net=none"]), ...given, pod.uuid];
 		const words = [pod.directory, stage1, options.script ? "script" : "module", ...argv];
 		return ["sh", "-c", START, "sh", ...words];
 	};
@@ -100,8 +110,18 @@ export function createMiniStage0(directory: string, image: string): MiniStage0 {
 	};
 	return {
 		stage1,
-		prepare: (apps, manifest = {}, options = {}) =>
-			preparePod(path.join(directory, "pods"), apps, manifest, options),
+		prepare: (apps, manifest = {}) => {
+			const pod = preparePod(path.join(directory, "pods"), apps, manifest, users);
+			const lowers = new Map(apps.map((app) => [app.name, app.rootfs])).set(STAGE1_LOWER, stage1);
+			for (const [name, lower] of lowers) {
+				const file = path.join(pod.directory, "lower", name);
+				if (users) {
+					fs.mkdirSync(file);
+					mountIdmapped(syscall, lower, file, users.namespace);
+				} else fs.symlinkSync(lower, file);
+			}
+			return pod;
+		},
 		start,
 		startCommand,
 		call,
@@ -120,15 +140,17 @@ export function createMiniStage0(directory: string, image: string): MiniStage0 {
 	};
 }
 
+/** The directory in `lower` of a pod that is no app's: their names have no dot. */
+const STAGE1_LOWER = ".stage1";
+
 /** $1 pod, $2 stage1 tree, $3 module or script, then the arguments. Mounts as stage0 does, in the caller's namespace. */
 const START = `set -e
 pod=$1 tree=$2 how=$3; shift 3
 s1=$pod/stage1/rootfs
-mount -t overlay overlay -o "lowerdir=$tree,upperdir=$pod/overlay/tree/upper,workdir=$pod/overlay/tree/work" "$s1"
+mount -t overlay overlay -o "lowerdir=$pod/lower/${STAGE1_LOWER},upperdir=$pod/overlay/tree/upper,workdir=$pod/overlay/tree/work" "$s1"
 for app in $(ls "$pod/appsinfo"); do
 	mkdir -p "$s1/opt/stage2/$app/rootfs"
-	lower=$(cat "$pod/appsinfo/$app/lower")
-	mount -t overlay overlay -o "lowerdir=$lower,upperdir=$pod/overlay/$app/upper,workdir=$pod/overlay/$app/work" "$s1/opt/stage2/$app/rootfs"
+	mount -t overlay overlay -o "lowerdir=$pod/lower/$app,upperdir=$pod/overlay/$app/upper,workdir=$pod/overlay/$app/work" "$s1/opt/stage2/$app/rootfs"
 done
 cd "$pod"
 exec 9<"$pod"; flock -n 9
@@ -145,26 +167,27 @@ function preparePod(
 	pods: string,
 	apps: readonly MiniApp[],
 	manifest: Record<string, unknown>,
-	options: PrepareOptions,
+	users: MiniUsers | undefined,
 ): MiniPod {
 	const uuid = randomUUID();
 	const directory = path.join(pods, uuid);
 	const make = (name: string): void => {
 		fs.mkdirSync(path.join(directory, name), { recursive: true });
 	};
-	const shift = options.shift ?? 0;
+	const shift = users?.range.shift ?? 0;
 	const write = (name: string, text: string): void => fs.writeFileSync(path.join(directory, name), text);
-	for (const name of ["stage1/rootfs", "appsinfo", "overlay/tree/upper", "overlay/tree/work"]) make(name);
+	for (const name of ["stage1/rootfs", "appsinfo", "lower", "overlay/tree/upper", "overlay/tree/work"])
+		make(name);
 	write("pod-created", "");
 	write("overlay-prepared", "");
 	write("stage1TreeStoreID", "tree");
+	if (users) write(path.basename(privateUsersPath(directory)), formatUserRange(users.range));
 	fs.chownSync(path.join(directory, "overlay/tree/upper"), shift, shift);
 	for (const app of apps) {
 		make(`appsinfo/${app.name}`);
 		for (const kind of ["upper", "work"]) make(`overlay/${app.name}/${kind}`);
 		fs.chownSync(path.join(directory, `overlay/${app.name}/upper`), shift, shift);
 		write(`appsinfo/${app.name}/manifest`, JSON.stringify(imageManifest(app)));
-		write(`appsinfo/${app.name}/lower`, app.rootfs);
 	}
 	write("pod", JSON.stringify(podManifest(apps, manifest)));
 	return { uuid, directory };

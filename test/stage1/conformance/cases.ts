@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { MiniApp, PrepareOptions, StartOptions } from "../../support/mini-stage0.ts";
+import type { MiniApp, StartOptions } from "../../support/mini-stage0.ts";
 
 /*
  * What every backend must do with the same pods. A case is data, so that each backend runs the same ones; where one may
@@ -11,7 +11,6 @@ export interface ConformanceCase {
 	readonly apps: readonly MiniApp[];
 	/** Members of the pod manifest. */
 	readonly manifest?: Record<string, unknown>;
-	readonly prepare?: PrepareOptions;
 	/** Arguments of `run`. */
 	readonly args?: readonly string[];
 	readonly start?: StartOptions;

@@ -7,7 +7,7 @@ import type { ConformanceCase, Fixtures } from "./cases.ts";
 
 /** Runs one case with a backend and checks what came of it. */
 export async function runCase(t: Test, stage0: MiniStage0, one: ConformanceCase): Promise<void> {
-	const pod = stage0.prepare(one.apps, one.manifest, one.prepare);
+	const pod = stage0.prepare(one.apps, one.manifest);
 	try {
 		const result = await stage0.run(pod, one.args, one.start);
 		const seen = { stdout: result.stdout, stderr: result.stderr };

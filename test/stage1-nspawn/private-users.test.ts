@@ -1,0 +1,42 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import t from "tap";
+import { type ConformanceCase, conformanceCases } from "../stage1/conformance/cases.ts";
+import { makeFixtures, runCase } from "../stage1/conformance/run-case.ts";
+import { distDirectory } from "../support/dist-directory.ts";
+import { createMiniStage0, openMiniUsers } from "../support/mini-stage0.ts";
+import { enterPrivateHost } from "../support/private-host.ts";
+
+/* The same cases as without --private-users, but for what these say instead. */
+
+/**
+ * The pod's network namespace belongs to the host's users, for plugins work in it, and there no capability of the pod
+ * counts: nspawn takes NET_BIND_SERVICE away, and low ports are free to everybody in the pod instead.
+ */
+const CAPABILITIES = "00000000a80421fb";
+/** A host volume keeps the owners of the host, who are strangers in the pod. */
+const STRANGERS_VOLUME = { status: 1, lines: ["refused", /\/data\/y: Permission denied/] };
+
+const DIFFERENT: Readonly<Record<string, Partial<ConformanceCase>>> = {
+	"hooks are confined as the app is": {
+		lines: [/^uid=1000 gid=100/, `CapBnd:\t${CAPABILITIES}`, "Seccomp:\t2"],
+	},
+	"the default capabilities and filter": {
+		lines: [..."Prm Eff Bnd".split(" ").map((set) => `Cap${set}:\t${CAPABILITIES}`), "Seccomp:\t2"],
+	},
+	"removed capabilities": { lines: ["CapEff:\t00000000a80421fa"] },
+	"a read-only root with a writable volume": STRANGERS_VOLUME,
+};
+
+enterPrivateHost();
+
+const directory = fs.mkdtempSync("/var/tmp/rkt-test-users-");
+t.teardown(() => fs.rmSync(directory, { recursive: true, force: true }));
+
+t.test("a pod with users of its own", async (t) => {
+	const image = process.env.STAGE1_IMAGE ?? path.join(distDirectory(), "stage1-nspawn.aci");
+	const stage0 = createMiniStage0(directory, image, await openMiniUsers(1_000_013_824));
+	for (const one of conformanceCases(makeFixtures(directory))) {
+		t.test(one.name, (t) => runCase(t, stage0, { ...one, ...DIFFERENT[one.name] }));
+	}
+});
