@@ -25,8 +25,11 @@
 #define SYSTEMD "/usr/lib/systemd/systemd"
 #define MODULES "/rkt/vm/modules"
 #define NETWORK "/rkt/vm/network"
+#define DISKS "/dev/rkt"
 /* On the kernel's command line. */
 #define DEBUG_WORD "rkt.debug"
+/* The same, which the kernel hands on: `vda:7-0,vdb:7-16`. */
+#define DISKS_VARIABLE "rkt_disks"
 
 static void give_up(const char *what)
 {
@@ -79,6 +82,41 @@ static void load_modules(void)
 		close(fd);
 	}
 	fclose(list);
+}
+
+/*
+ * Links /dev/rkt/NUMBERS-ON-THE-HOST to the disks of this machine. Their order is that of the command line; a disk that
+ * says which one it is must agree, because no app may ever get another's.
+ */
+static void name_disks(void)
+{
+	char *rest = getenv(DISKS_VARIABLE), *disk, path[128], target[64], serial[32] = "";
+
+	if (rest && mkdir(DISKS, 0755) < 0)
+		give_up(DISKS);
+	while (rest && (disk = strsep(&rest, ","))) {
+		char *device = strsep(&disk, ":");
+		if (!disk) {
+			errno = EINVAL;
+			give_up(DISKS_VARIABLE);
+		}
+		snprintf(path, sizeof path, "/sys/class/block/%s/serial", device);
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		ssize_t size = fd < 0 ? -1 : read(fd, serial, sizeof serial - 1);
+		close(fd);
+		if (size > 0) {
+			serial[size] = '\0';
+			serial[strcspn(serial, "\n")] = '\0';
+			if (strcmp(serial, disk)) {
+				errno = ENODEV;
+				give_up(path);
+			}
+		}
+		snprintf(path, sizeof path, DISKS "/%s", disk);
+		snprintf(target, sizeof target, "../%s", device);
+		if (symlink(target, path) < 0 || access(path, F_OK) < 0)
+			give_up(path);
+	}
 }
 
 /* The kernel opened the console before there were devices, or not at all. */
@@ -163,6 +201,7 @@ int main(void)
 	open_console();
 	keep_console();
 	load_modules();
+	name_disks();
 	if (configure_network(NETWORK) < 0) {
 		errno = 0;
 		give_up("network");

@@ -16,6 +16,7 @@ const MACHINE: Machine = {
 	programs: "/tree/rkt/vm",
 	cpus: 2,
 	memoryMiB: 300,
+	disks: [],
 	nics: [{ tap: "tap0", mac: "ce:15:02:8d:78:f2", mtu: 1400 }],
 	debug: false,
 	parameters: [],
