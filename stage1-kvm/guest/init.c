@@ -85,34 +85,38 @@ static void load_modules(void)
 }
 
 /*
- * Links /dev/rkt/NUMBERS-ON-THE-HOST to the disks of this machine. Their order is that of the command line; a disk that
- * says which one it is must agree, because no app may ever get another's.
+ * A disk of virtio says which one it is. Those of User-Mode Linux are numbered on the command line, and their serial is
+ * something else.
  */
+static int is_disk(const char *device, const char *name)
+{
+	char path[128], serial[32] = "";
+
+	if (strncmp(device, "vd", 2))
+		return 1;
+	snprintf(path, sizeof path, "/sys/class/block/%s/serial", device);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, serial, sizeof serial - 1) < 0)
+		give_up(path);
+	close(fd);
+	serial[strcspn(serial, "\n")] = '\0';
+	return !strcmp(serial, name);
+}
+
+/* Links /dev/rkt/NUMBERS-ON-THE-HOST to the disks of this machine. */
 static void name_disks(void)
 {
-	char *rest = getenv(DISKS_VARIABLE), *disk, path[128], target[64], serial[32] = "";
+	char *rest = getenv(DISKS_VARIABLE), *name, path[128], target[64];
 
 	if (rest && mkdir(DISKS, 0755) < 0)
 		give_up(DISKS);
-	while (rest && (disk = strsep(&rest, ","))) {
-		char *device = strsep(&disk, ":");
-		if (!disk) {
-			errno = EINVAL;
-			give_up(DISKS_VARIABLE);
+	while (rest && (name = strsep(&rest, ","))) {
+		char *device = strsep(&name, ":");
+		if (!name || !is_disk(device, name)) {
+			errno = ENODEV;
+			give_up(device);
 		}
-		snprintf(path, sizeof path, "/sys/class/block/%s/serial", device);
-		int fd = open(path, O_RDONLY | O_CLOEXEC);
-		ssize_t size = fd < 0 ? -1 : read(fd, serial, sizeof serial - 1);
-		close(fd);
-		if (size > 0) {
-			serial[size] = '\0';
-			serial[strcspn(serial, "\n")] = '\0';
-			if (strcmp(serial, disk)) {
-				errno = ENODEV;
-				give_up(path);
-			}
-		}
-		snprintf(path, sizeof path, DISKS "/%s", disk);
+		snprintf(path, sizeof path, DISKS "/%s", name);
 		snprintf(target, sizeof target, "../%s", device);
 		if (symlink(target, path) < 0 || access(path, F_OK) < 0)
 			give_up(path);

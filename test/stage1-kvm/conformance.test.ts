@@ -25,7 +25,7 @@ const IN_QEMU = [
 	"a read-only host volume, with what is below it",
 	"an empty volume shared by two apps",
 	"the default capabilities and filter",
-	"a disk is written and read",
+	"a disk with a hostile path is written and read",
 	"what was written is on the disk, and a read-only one is not changed",
 	"each of two apps has its own disk and none of the other's",
 ];

@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import * as path from "node:path";
 import { deviceNumbers } from "../../../stage1/volumes/device-node.ts";
 import type { MiniApp } from "../../support/mini-stage0.ts";
 import { type ConformanceCase, type Fixtures, shellApp } from "./cases.ts";
@@ -11,14 +12,17 @@ export function diskCases(fixtures: Fixtures, disks: readonly [string, string]):
 		return shellApp(fixtures, script, { runtime: { mounts } }, name);
 	};
 	const disk = { name: "disk", kind: "host", source: first };
+	// All that separates options of a hypervisor, its words, and the parts of its files.
+	const hostile = path.join(path.dirname(fixtures.volume), "a,readonly=on b\nc:d ubd1=x");
+	fs.symlinkSync(first, hostile);
 	const meet = { name: "meet", kind: "empty", mode: "0777" };
 	return [
 		{
-			name: "a disk is written and read",
+			name: "a disk with a hostile path is written and read",
 			apps: [
 				app("app", ["disk"], "echo written >/disk; head -c 8 /disk; [ -b /disk ] && stat -c '%a %u' /disk"),
 			],
-			manifest: { volumes: [disk] },
+			manifest: { volumes: [{ ...disk, source: hostile }] },
 			status: 0,
 			lines: ["written", "600 0"],
 			exact: true,
