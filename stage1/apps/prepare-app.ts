@@ -14,7 +14,7 @@ import { HIDDEN_PATHS, READ_ONLY_PATHS } from "../security/protected-paths.ts";
 import type { ActivationSocket, AssignedSockets } from "../sockets/assign-sockets.ts";
 import type { AppDevice, AppStreams, AppUnit } from "../units/app-unit.ts";
 import { socketUnitName } from "../units/socket-unit.ts";
-import { deviceNumbers, isDevice } from "../volumes/device-node.ts";
+import { describeDevice, isDevice, makePodNode } from "../volumes/device-node.ts";
 import { ensureEmptyVolume } from "../volumes/empty-volume.ts";
 import { mountInApp } from "../volumes/mount-volume.ts";
 import { type AppMount, resolveMounts } from "../volumes/resolve-mounts.ts";
@@ -38,6 +38,8 @@ export interface AppContext {
 	readonly ownKernel: boolean;
 	/** Directory on the host that becomes /dev/shm. */
 	readonly sharedMemory: string;
+	/** Directory that the pod does not see, for device files. */
+	readonly deviceNodes: string;
 	readonly hostFiles: readonly HostFile[];
 	readonly streams: AppStreams;
 	readonly metadataUrl: string | undefined;
@@ -109,9 +111,11 @@ function mountVolume(context: AppContext, podApp: PodApp, root: AppRoot, mount: 
 				});
 	const name = `volume ${volume.name}`;
 	const recursive = volume.recursive ?? true;
-	const mounted = mountInApp(context.syscall, root, { name, source, target, readOnly, recursive });
-	if (!isDevice(mounted)) return [];
-	return [{ kind: mounted.isBlockDevice() ? "block" : "char", ...deviceNumbers(mounted.rdev), readOnly }];
+	const mounted = mountInApp(context.syscall, root, {
+		...{ name, source, target, readOnly, recursive },
+		...(context.shift === 0 ? {} : { replaceDevice: (stat) => makePodNode(context, stat, readOnly) }),
+	});
+	return isDevice(mounted) ? [{ ...describeDevice(mounted), readOnly }] : [];
 }
 
 interface SpecParts {

@@ -30,6 +30,8 @@ export interface HostMount {
 	readonly recursive: boolean;
 	/** A file of ours, of which no part is a program. */
 	readonly noExec?: boolean;
+	/** Gives the path of a device file to mount in place of a source that is one. */
+	readonly replaceDevice?: (source: fs.Stats) => string;
 }
 
 /**
@@ -44,8 +46,10 @@ export function mountInApp(syscall: Syscall, root: AppRoot, mount: HostMount): f
 			hint: "choose a directory as its target",
 		});
 	}
-	const tree = openSource(syscall, mount);
-	const stat = fs.fstatSync(tree);
+	const source = openSource(syscall, mount);
+	const stat = fs.fstatSync(source);
+	const tree =
+		mount.replaceDevice && isDevice(stat) ? replaced(syscall, source, mount.replaceDevice(stat)) : source;
 	const target = stat.isDirectory() ? root.ensureDirectory(mount.target) : root.ensureFile(mount.target);
 	try {
 		if (!stat.isDirectory() && fs.fstatSync(target).isDirectory()) {
@@ -72,6 +76,11 @@ export function mountInApp(syscall: Syscall, root: AppRoot, mount: HostMount): f
 		fs.closeSync(target);
 		fs.closeSync(tree);
 	}
+}
+
+function replaced(syscall: Syscall, source: number, node: string): number {
+	fs.closeSync(source);
+	return syscall.openTree(AT_FDCWD, node, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 }
 
 function openSource(syscall: Syscall, mount: HostMount): number {
