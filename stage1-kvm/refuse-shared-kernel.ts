@@ -1,5 +1,4 @@
 import { fail } from "../lib/errors.ts";
-import type { PreparedApp } from "../stage1/apps/prepare-app.ts";
 import { parseNetList } from "../stage1/network/net-list.ts";
 import type { RunContext } from "../stage1/run/run-context.ts";
 
@@ -33,15 +32,5 @@ export function refuseSharedKernel({ options, sockets }: RunContext): void {
 			"a descriptor of the host cannot be handed to another kernel",
 			"forward the port with --port, or use --stage1-image=nspawn",
 		);
-	}
-}
-
-/** A device file reaches the guest as a name that its own kernel has other devices for. Errors: `own-kernel-refuses`. */
-export function refuseHostDevices(apps: readonly PreparedApp[]): void {
-	for (const { unit } of apps) {
-		if ((unit.devices ?? []).length === 0) continue;
-		fail("own-kernel-refuses", `app ${unit.app}: a device as a volume is not possible in a virtual machine`, {
-			hint: "use a file or a directory as the volume, or --stage1-image=nspawn",
-		});
 	}
 }

@@ -11,13 +11,14 @@ import { type PreparedPod, preparePod } from "../stage1/run/prepare-pod.ts";
 import { releasePod } from "../stage1/run/release-pod.ts";
 import { localConfig, makeRunContext, type RunContext } from "../stage1/run/run-context.ts";
 import { handOnTrace } from "../stage1/trace.ts";
+import { machineDisks } from "./disks.ts";
 import { GUEST_NETWORK_FILE, GUEST_POD_STATUS } from "./guest-paths.ts";
-import type { Hypervisor, Machine } from "./hypervisors/hypervisor.ts";
+import type { Disk, Hypervisor, Machine } from "./hypervisors/hypervisor.ts";
 import { machineSize } from "./hypervisors/machine-size.ts";
 import { findHypervisor } from "./hypervisors/table.ts";
 import { joinStreams } from "./interactive.ts";
 import { setUpGuestNetwork } from "./network/guest-network.ts";
-import { refuseHostDevices, refuseSharedKernel } from "./refuse-shared-kernel.ts";
+import { refuseSharedKernel } from "./refuse-shared-kernel.ts";
 import { prepareRegistration } from "./registration.ts";
 
 /** Of the caller's environment, what the monitor itself needs; programs get only what their hypervisor asks for. */
@@ -45,13 +46,13 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 	try {
 		const lockFd = keepLock(context);
 		const prepared = preparePod(context);
-		refuseHostDevices(prepared.apps);
+		const disks = machineDisks(context, prepared);
 		joinStreams(context);
 		await cgroups?.joined;
 		const registration = placement.register
 			? prepareRegistration(context, { scope: !placement.keepUnit })
 			: [];
-		return become(context, hypervisor, { prepared, lockFd, registration });
+		return become(context, hypervisor, { prepared, disks, lockFd, registration });
 	} catch (error) {
 		await cgroups?.joined.catch(() => undefined);
 		for (const step of context.wayBack) step();
@@ -64,10 +65,15 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 function become(
 	context: RunContext,
 	hypervisor: Hypervisor,
-	parts: { prepared: PreparedPod; lockFd: number | undefined; registration: readonly string[] },
+	parts: {
+		prepared: PreparedPod;
+		disks: readonly Disk[];
+		lockFd: number | undefined;
+		registration: readonly string[];
+	},
 ): never {
 	const { pod, options, environment, syscall, log } = context;
-	const { prepared, lockFd, registration } = parts;
+	const { prepared, disks, lockFd, registration } = parts;
 	const guest = setUpGuestNetwork(prepared.hostname);
 	fs.writeFileSync(podPaths.inStage1(pod.directory, GUEST_NETWORK_FILE), guest.text);
 	const trace = handOnTrace(pod.directory);
@@ -77,6 +83,7 @@ function become(
 		programs: path.join(ownDirectory(), "vm"),
 		...machineSize(prepared.apps.map(({ unit }) => unit.limits)),
 		nics: guest.nics,
+		disks,
 		debug: options.debug === true,
 		// The kernel gives its init what it does not know itself, and systemd its services what it is told to.
 		parameters: trace === undefined ? [] : [trace, `systemd.setenv=${trace}`],

@@ -13,6 +13,7 @@ import { passedDescriptors } from "../stage1/sockets/passed-sockets.ts";
 import { handOnTrace } from "../stage1/trace.ts";
 import { findNspawn, nspawnArguments, nspawnEnvironment } from "./nspawn-command.ts";
 import { mountNspawnDirectory } from "./nspawn-directory.ts";
+import { refuseReadAndWritten } from "./refuse-read-and-written.ts";
 
 /**
  * The entry point `run`: makes a prepared pod ready and becomes systemd-nspawn. Comes back only by throwing; what it
@@ -48,13 +49,21 @@ function joinCgroups({ pod, options, shift }: RunContext, which: OwnCgroups): Po
 	return joinPodCgroups({ pod: pod.directory, uuid: options.uuid, owner: shift, which });
 }
 
+/**
+ * Devices for the pod; its systemd restricts each app, but may not in a user namespace: there it is done here. Errors:
+ * `device-not-read-only` where the kernel has no way to.
+ */
 function restrictDevices(
-	{ options }: RunContext,
+	{ options, shift }: RunContext,
 	apps: readonly PreparedApp[],
 	cgroups: PodCgroups | undefined,
 ): void {
-	if (!options.disablePaths)
-		cgroups?.restrictDevices(podDevices(apps.flatMap(({ unit }) => unit.devices ?? [])));
+	if (options.disablePaths) return;
+	const all = apps.flatMap(({ devices }) => devices);
+	cgroups?.restrictDevices(podDevices(all));
+	if (shift === 0 || all.length === 0) return;
+	if (cgroups?.restrictsDevices !== true) refuseReadAndWritten(apps);
+	for (const { unit, devices } of apps) cgroups?.restrictAppDevices(unit.app, podDevices(devices));
 }
 
 function become(

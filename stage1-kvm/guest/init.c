@@ -25,8 +25,11 @@
 #define SYSTEMD "/usr/lib/systemd/systemd"
 #define MODULES "/rkt/vm/modules"
 #define NETWORK "/rkt/vm/network"
+#define DISKS "/dev/rkt"
 /* On the kernel's command line. */
 #define DEBUG_WORD "rkt.debug"
+/* The same, which the kernel hands on: `vda:7-0,vdb:7-16`. */
+#define DISKS_VARIABLE "rkt_disks"
 
 static void give_up(const char *what)
 {
@@ -79,6 +82,45 @@ static void load_modules(void)
 		close(fd);
 	}
 	fclose(list);
+}
+
+/*
+ * A disk of virtio says which one it is. Those of User-Mode Linux are numbered on the command line, and their serial is
+ * something else.
+ */
+static int is_disk(const char *device, const char *name)
+{
+	char path[128], serial[32] = "";
+
+	if (strncmp(device, "vd", 2))
+		return 1;
+	snprintf(path, sizeof path, "/sys/class/block/%s/serial", device);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, serial, sizeof serial - 1) < 0)
+		give_up(path);
+	close(fd);
+	serial[strcspn(serial, "\n")] = '\0';
+	return !strcmp(serial, name);
+}
+
+/* Links /dev/rkt/NUMBERS-ON-THE-HOST to the disks of this machine. */
+static void name_disks(void)
+{
+	char *rest = getenv(DISKS_VARIABLE), *name, path[128], target[64];
+
+	if (rest && mkdir(DISKS, 0755) < 0)
+		give_up(DISKS);
+	while (rest && (name = strsep(&rest, ","))) {
+		char *device = strsep(&name, ":");
+		if (!name || !is_disk(device, name)) {
+			errno = ENODEV;
+			give_up(device);
+		}
+		snprintf(path, sizeof path, DISKS "/%s", name);
+		snprintf(target, sizeof target, "../%s", device);
+		if (symlink(target, path) < 0 || access(path, F_OK) < 0)
+			give_up(path);
+	}
 }
 
 /* The kernel opened the console before there were devices, or not at all. */
@@ -163,6 +205,7 @@ int main(void)
 	open_console();
 	keep_console();
 	load_modules();
+	name_disks();
 	if (configure_network(NETWORK) < 0) {
 		errno = 0;
 		give_up("network");

@@ -7,6 +7,15 @@ export interface Nic {
 	readonly mtu: number;
 }
 
+/** A block device of the host that the machine has. */
+export interface Disk {
+	/** Numbers of the device on the host, by which the guest knows it: digits and a hyphen. */
+	readonly name: string;
+	/** Path relative to the pod directory, without anything that means something to a hypervisor. */
+	readonly node: string;
+	readonly readOnly: boolean;
+}
+
 /** The machine that a pod gets. */
 export interface Machine {
 	readonly uuid: string;
@@ -17,6 +26,7 @@ export interface Machine {
 	readonly cpus: number;
 	readonly memoryMiB: number;
 	readonly nics: readonly Nic[];
+	readonly disks: readonly Disk[];
 	readonly debug: boolean;
 	/** What only this guest's kernel is told. */
 	readonly parameters: readonly string[];

@@ -1,7 +1,10 @@
 import { fail } from "../../lib/errors.ts";
+import type { Disk } from "./hypervisor.ts";
 
 /** As in rkt: more parameters for the kernel of the guest. */
 const EXTRA_VARIABLE = "RKT_HYPERVISOR_EXTRA_KERNEL_PARAMS";
+/** Letter of the first disk. */
+const FIRST = "a".charCodeAt(0);
 
 /** Messages of the level KERN_EMERG. */
 const PANIC_ONLY = 1;
@@ -36,4 +39,14 @@ export function kernelParameters(
 		...more,
 		...extra.split(" ").filter((word) => word !== ""),
 	];
+}
+
+/**
+ * Tells the guest's init which of its devices is which disk, for example `rkt_disks=vda:7-0,vdb:7-16`. `prefix` is what
+ * the guest's kernel calls its disks, in the order of the machine, with a letter each.
+ */
+export function diskParameters(disks: readonly Disk[], prefix: string): readonly string[] {
+	if (disks.length === 0) return [];
+	const names = disks.map(({ name }, index) => `${prefix}${String.fromCharCode(FIRST + index)}:${name}`);
+	return [`rkt_disks=${names.join(",")}`];
 }

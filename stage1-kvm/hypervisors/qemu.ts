@@ -3,7 +3,7 @@ import { createLog } from "../../lib/log.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import { findProgram } from "./find-program.ts";
 import { type Hypervisor, type Machine, SHARE_SOCKET } from "./hypervisor.ts";
-import { kernelParameters } from "./kernel-parameters.ts";
+import { diskParameters, kernelParameters } from "./kernel-parameters.ts";
 import { requireKernel } from "./require-kernel.ts";
 
 const HINT = "on Debian: apt-get install qemu-system-x86";
@@ -63,6 +63,12 @@ export function qemuArguments(machine: Machine, accelerator: "kvm" | "tcg"): str
 			"-device",
 			`virtio-net-pci,netdev=net${index},mac=${mac},host_mtu=${mtu},romfile=`,
 		]),
+		...machine.disks.flatMap(({ name, node, readOnly }, index) => [
+			"-blockdev",
+			`host_device,node-name=disk${index},filename=${node},read-only=${readOnly ? "on" : "off"}`,
+			"-device",
+			`virtio-blk-pci,drive=disk${index},serial=${name}`,
+		]),
 		...["-kernel", kernelPath(machine)],
 		...["-append", parameters(machine, accelerator).join(" ")],
 	];
@@ -80,6 +86,7 @@ function parameters(machine: Machine, accelerator: "kvm" | "tcg"): string[] {
 		"no_timer_check",
 		// Mitigations guard against what emulation does not do.
 		...(accelerator === "tcg" ? ["mitigations=off"] : ["tsc=reliable"]),
+		...diskParameters(machine.disks, "vd"),
 		...kernelParameters(machine.debug, machine.environment, machine.parameters),
 	];
 }

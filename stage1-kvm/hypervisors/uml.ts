@@ -3,7 +3,7 @@ import * as path from "node:path";
 import { fail } from "../../lib/errors.ts";
 import { findProgram } from "./find-program.ts";
 import type { Hypervisor, Machine } from "./hypervisor.ts";
-import { kernelParameters } from "./kernel-parameters.ts";
+import { diskParameters, kernelParameters } from "./kernel-parameters.ts";
 
 /** User-Mode Linux: the guest's kernel is an ordinary program, which needs no hardware. */
 export const uml: Hypervisor = {
@@ -46,6 +46,9 @@ export function umlArguments(machine: Machine): string[] {
 		...machine.nics.map(
 			({ tap, mac, mtu }, index) => `vec${index}:transport=tap,ifname=${tap},mac=${mac},mtu=${mtu},depth=64`,
 		),
+		// Without `d` it would open what the content of the disk names as another file to read from.
+		...machine.disks.map(({ node, readOnly }, index) => `ubd${index}${readOnly ? "r" : ""}d=${node}`),
+		...diskParameters(machine.disks, "ubd"),
 		...kernelParameters(machine.debug, machine.environment, machine.parameters),
 	];
 }

@@ -14,6 +14,7 @@ import { HIDDEN_PATHS, READ_ONLY_PATHS } from "../security/protected-paths.ts";
 import type { ActivationSocket, AssignedSockets } from "../sockets/assign-sockets.ts";
 import type { AppDevice, AppStreams, AppUnit } from "../units/app-unit.ts";
 import { socketUnitName } from "../units/socket-unit.ts";
+import { describeDevice, isDevice, makePodNode } from "../volumes/device-node.ts";
 import { ensureEmptyVolume } from "../volumes/empty-volume.ts";
 import { mountInApp } from "../volumes/mount-volume.ts";
 import { type AppMount, resolveMounts } from "../volumes/resolve-mounts.ts";
@@ -37,6 +38,8 @@ export interface AppContext {
 	readonly ownKernel: boolean;
 	/** Directory on the host that becomes /dev/shm. */
 	readonly sharedMemory: string;
+	/** Directory that the pod does not see, for device files. */
+	readonly deviceNodes: string;
 	readonly hostFiles: readonly HostFile[];
 	readonly streams: AppStreams;
 	readonly metadataUrl: string | undefined;
@@ -48,6 +51,8 @@ export interface PreparedApp {
 	readonly spec: AppSpec;
 	readonly unit: AppUnit;
 	readonly sockets: readonly ActivationSocket[];
+	/** Device files of the host that it has as volumes. */
+	readonly devices: readonly AppDevice[];
 	/** Names of the capabilities in its bounding set. */
 	readonly capabilities: readonly string[];
 }
@@ -71,7 +76,7 @@ export function prepareApp(context: AppContext, podApp: PodApp): PreparedApp {
 		const sockets = context.sockets.byApp.get(podApp.name) ?? [];
 		const spec = makeSpec(context, podApp, { root, limits, mounts, notify, capabilities, sockets });
 		const unit = makeUnit(context, podApp, { spec, limits, devices });
-		return { spec, unit, sockets, capabilities };
+		return { spec, unit, sockets, devices, capabilities };
 	} finally {
 		root.close();
 	}
@@ -105,13 +110,12 @@ function mountVolume(context: AppContext, podApp: PodApp, root: AppRoot, mount: 
 					...(mount.implicit && isDockerImage(podApp.image) ? { contentOf: { root, path: target } } : {}),
 				});
 	const name = `volume ${volume.name}`;
-	mountInApp(context.syscall, root, { name, source, target, readOnly, recursive: volume.recursive ?? true });
-	const device = root.stat(target);
-	if (!device?.isCharacterDevice() && !device?.isBlockDevice()) return [];
-	const number = BigInt(device.rdev);
-	const major = Number(((number >> 8n) & 0xfffn) | ((number >> 32n) & 0xfffff000n));
-	const minor = Number((number & 0xffn) | ((number >> 12n) & 0xffffff00n));
-	return [{ kind: device.isBlockDevice() ? "block" : "char", major, minor, readOnly }];
+	const recursive = volume.recursive ?? true;
+	const mounted = mountInApp(context.syscall, root, {
+		...{ name, source, target, readOnly, recursive },
+		...(context.shift === 0 ? {} : { replaceDevice: (stat) => makePodNode(context, stat, readOnly) }),
+	});
+	return isDevice(mounted) ? [{ ...describeDevice(mounted), readOnly }] : [];
 }
 
 interface SpecParts {
@@ -177,7 +181,7 @@ function makeUnit(
 		hasPreStart: spec.preStart.length > 0,
 		hasPostStop: spec.postStop.length > 0,
 		limits: supportedLimits(context, podApp, limits),
-		ownConsole: context.ownKernel,
+		ownKernel: context.ownKernel,
 		devices: context.options.disablePaths ? undefined : devices,
 		sockets: spec.socketNames.length > 0 ? [socketUnitName(podApp.name)] : [],
 	};

@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { isErrno } from "../../lib/errors.ts";
 import { readTextIfExists } from "../../lib/files.ts";
+import { appCgroup } from "./app-cgroup.ts";
 import { readHierarchies } from "./hierarchies.ts";
 
 /**
@@ -14,7 +15,7 @@ export function findAppProcess(pid1: number, app: string): number | undefined {
 	);
 	if (systemd === undefined) return undefined;
 	// PID 1 itself is in init.scope.
-	const unit = path.join(path.dirname(systemd.own), "system.slice", `${app}.service`);
+	const unit = path.join(path.dirname(systemd.own), appCgroup(app));
 	const processes = (readTextIfExists(path.join(unit, "cgroup.procs")) ?? "").split("\n").filter(Boolean);
 	const candidates = processes
 		.map(Number)

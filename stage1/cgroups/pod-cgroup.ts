@@ -3,6 +3,7 @@ import * as path from "node:path";
 import { isErrno } from "../../lib/errors.ts";
 import { readTextIfExists, replaceFile } from "../../lib/files.ts";
 import { machineName, subcgroupPath } from "../pod-paths.ts";
+import { appCgroup } from "./app-cgroup.ts";
 import { type Hierarchy, isSystemdHierarchy, limitingHierarchies, readHierarchies } from "./hierarchies.ts";
 
 /** Name of a pod's cgroup, as systemd would escape it for the machine's scope. */
@@ -30,8 +31,12 @@ export type OwnCgroups = "all" | "undelegated" | "none";
 export interface PodCgroups {
 	/** Resolves when this process is in all of them. Errors: those of write(2). */
 	readonly joined: Promise<void>;
-	/** Lets the pod use only these devices, in the form of devices.allow; for cgroup v1. */
+	/** There is a devices cgroup of the pod's own: version 1. Without one nothing can be restricted here. */
+	readonly restrictsDevices: boolean;
+	/** Lets the pod use only these devices, in the form of devices.allow. */
 	restrictDevices(devices: readonly string[]): void;
+	/** The same for an app that is not started yet, by the cgroup that it will be put into. */
+	restrictAppDevices(app: string, devices: readonly string[]): void;
 }
 
 /**
@@ -57,8 +62,18 @@ export function joinPodCgroups(options: PodCgroupOptions): PodCgroups {
 	const devices = directories[hierarchies.findIndex(({ controllers }) => controllers.includes("devices"))];
 	return {
 		joined: Promise.all(descriptors.map(writeOwnPid)).then(() => undefined),
+		restrictsDevices: devices !== undefined,
 		restrictDevices: (allowed) => {
 			if (devices !== undefined) restrictDevices(devices, allowed);
+		},
+		restrictAppDevices: (app, allowed) => {
+			if (devices === undefined) return;
+			const own = path.join(devices, appCgroup(app));
+			for (const directory of [path.dirname(own), own]) {
+				fs.mkdirSync(directory, { recursive: true });
+				giveCgroup(directory, options.owner);
+			}
+			restrictDevices(own, allowed);
 		},
 	};
 }
@@ -84,7 +99,10 @@ function makeCgroup(hierarchy: Hierarchy, directory: string, owner: number): voi
 	fs.mkdirSync(directory);
 	if (hierarchy.version === 2) delegateControllers(hierarchy.own);
 	if (hierarchy.controllers.includes("cpuset")) inheritCpuset(hierarchy.own, directory);
-	if (owner === 0) return;
+	if (owner !== 0) giveCgroup(directory, owner);
+}
+
+function giveCgroup(directory: string, owner: number): void {
 	for (const file of ["", "cgroup.procs", "tasks", "cgroup.subtree_control", "cgroup.threads"]) {
 		chownIfExists(path.join(directory, file), owner);
 	}

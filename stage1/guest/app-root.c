@@ -7,15 +7,19 @@
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* sys/mount.h of this glibc clashes with linux/mount.h; these two are all that is needed of it. */
 extern int mount(const char *, const char *, const char *, unsigned long, const void *);
 extern int umount2(const char *, int);
 #define DETACH 2
+/* Links to disks, which a machine's init makes. */
+#define DISKS "/dev/rkt"
 /* A directory of the pod that nobody needs while an app is being started. */
 #define EMPTY_PLACE "/rkt/reason"
 
@@ -152,7 +156,18 @@ static void make_readonly(int root, const char *path)
 	close(target);
 }
 
-/* nosuid and nodev of a mount on the host mean nothing to another kernel. A device that is itself a volume is meant. */
+/* The disk of this machine that is the host's device, which it belongs to the same user and group as. */
+static int clone_disk(const struct stat *st)
+{
+	char path[64];
+
+	snprintf(path, sizeof path, DISKS "/%u-%u", major(st->st_rdev), minor(st->st_rdev));
+	if (chown(path, st->st_uid, st->st_gid) < 0 || chmod(path, st->st_mode & 0666) < 0)
+		die(EXIT_NAMESPACE, "cannot find the disk %s", path);
+	return clone_tree(AT_FDCWD, path);
+}
+
+/* nosuid and nodev of a mount on the host mean nothing to another kernel, and neither do the numbers of a disk. */
 static void restrict_volume(int root, const char *path)
 {
 	struct stat st;
@@ -160,9 +175,9 @@ static void restrict_volume(int root, const char *path)
 
 	if (target < 0 || fstat(target, &st) < 0)
 		die(EXIT_NAMESPACE, "cannot find the volume at %s", path);
-	bool device = S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode);
-	uint64_t attributes = MOUNT_ATTR_NOSUID | (device ? 0 : MOUNT_ATTR_NODEV);
-	int tree = clone_tree(target, "");
+	bool disk = S_ISBLK(st.st_mode);
+	uint64_t attributes = MOUNT_ATTR_NOSUID | (disk ? 0 : MOUNT_ATTR_NODEV);
+	int tree = disk ? clone_disk(&st) : clone_tree(target, "");
 	if (tree < 0 || set_attributes(tree, attributes, AT_RECURSIVE) < 0 || attach(tree, target) < 0)
 		die(EXIT_NAMESPACE, "cannot restrict the volume at %s", path);
 	close(tree);

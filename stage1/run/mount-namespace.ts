@@ -25,6 +25,8 @@ const OWN_NAMESPACE = "/proc/thread-self/ns/mnt";
 export interface PodMountNamespace {
 	/** Directory that becomes /dev/shm of the apps. */
 	readonly sharedMemory: string;
+	/** Directory that the pod does not see, for device files. */
+	readonly deviceNodes: string;
 	/** Back to the namespace of the caller. */
 	leave(): void;
 }
@@ -42,12 +44,12 @@ export function enterMountNamespace(syscall: Syscall, pod: string): PodMountName
 	dropNamespaceCopies(syscall);
 	const tree = syscall.openTree(AT_FDCWD, root, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	syscall.mountSetattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, { propagation: MS_PRIVATE });
-	const sharedMemory = coverStage1(syscall, path.dirname(root));
+	const places = coverStage1(syscall, path.dirname(root));
 	syscall.moveMount(tree, "", AT_FDCWD, root, MOVE_MOUNT_F_EMPTY_PATH);
 	fs.closeSync(tree);
 	unmountOnHost(syscall, host, root);
 	process.chdir(pod);
-	return { sharedMemory, leave: () => syscall.setns(host, CLONE_NEWNS) };
+	return { ...places, leave: () => syscall.setns(host, CLONE_NEWNS) };
 }
 
 function openNamespace(): number {
@@ -55,14 +57,16 @@ function openNamespace(): number {
 }
 
 /** The directory above the root is covered, so that what is unmounted there on the host does not take ours along. */
-function coverStage1(syscall: Syscall, directory: string): string {
-	syscall.mount("rkt", directory, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=700,size=64k");
+function coverStage1(syscall: Syscall, directory: string): Omit<PodMountNamespace, "leave"> {
+	syscall.mount("rkt", directory, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=700,size=64k");
 	syscall.mount("", directory, "", MS_PRIVATE, "");
 	fs.mkdirSync(path.join(directory, "rootfs"));
 	const sharedMemory = path.join(directory, "shm");
 	fs.mkdirSync(sharedMemory);
 	syscall.mount("shm", sharedMemory, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777");
-	return sharedMemory;
+	const deviceNodes = path.join(directory, "devices");
+	fs.mkdirSync(deviceNodes);
+	return { sharedMemory, deviceNodes };
 }
 
 /** stage0 mounts in the caller's namespace; nothing of the pod stays visible there. */

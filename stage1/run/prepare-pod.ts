@@ -21,6 +21,8 @@ export interface PreparedPod {
 	readonly hostname: string;
 	readonly network: NetworkResult;
 	readonly apps: readonly PreparedApp[];
+	/** Directory that the pod does not see, for device files. */
+	readonly deviceNodes: string;
 }
 
 /** Network, mounts, files and units. Synchronous: from here on the main thread is in other namespaces. */
@@ -32,7 +34,7 @@ export function preparePod(context: RunContext): PreparedPod {
 	linkFlavor(podDirectory, backend.flavor);
 	const network = enterPodNetwork(context);
 	mark("stage1 network");
-	const { sharedMemory, leave } = enterMountNamespace(syscall, podDirectory);
+	const { sharedMemory, deviceNodes, leave } = enterMountNamespace(syscall, podDirectory);
 	wayBack.unshift(leave);
 	const modes = options.dnsConfMode ?? { resolv: "default", hosts: "default" };
 	const hostFiles = writeNameFiles({ podDirectory, uuid: options.uuid, hostname, modes, dns: network.dns });
@@ -41,11 +43,11 @@ export function preparePod(context: RunContext): PreparedPod {
 	const url = metadataUrl(options.mdsToken, network.hostIP);
 	const { ownKernel } = backend;
 	const apps = pod.apps.map((podApp) =>
-		prepareApp({ ...context, ownKernel, sharedMemory, hostFiles, metadataUrl: url }, podApp),
+		prepareApp({ ...context, ownKernel, sharedMemory, deviceNodes, hostFiles, metadataUrl: url }, podApp),
 	);
 	writeApps(context, apps);
 	mark("stage1 apps");
-	return { hostname, network, apps };
+	return { hostname, network, apps, deviceNodes };
 }
 
 function linkFlavor(pod: string, flavor: string): void {

@@ -19,8 +19,8 @@ export interface AppUnit {
 	readonly limits: Pick<AppLimits, "memoryLimit" | "cpuLimit" | "cpuShares" | "pidsLimit" | "oomScoreAdjust">;
 	/** Device files of the host that the app has as volumes; undefined: every device (--insecure-options=paths). */
 	readonly devices: readonly AppDevice[] | undefined;
-	/** The console is a device of the pod's own kernel, which has to allow it. */
-	readonly ownConsole: boolean;
+	/** The pod's own kernel has other numbers for disks, and its console is a device that has to be allowed. */
+	readonly ownKernel: boolean;
 	/** Sockets that are passed on: units by name. */
 	readonly sockets: readonly string[];
 }
@@ -31,6 +31,12 @@ export interface AppDevice {
 	readonly minor: number;
 	readonly readOnly: boolean;
 }
+
+/** Name of a disk of a virtual machine: the numbers that the device has on the host. */
+export const diskName = ({ major, minor }: Pick<AppDevice, "major" | "minor">): string => `${major}-${minor}`;
+
+/** Link in the guest to its own device; stage1-kvm/guest/init.c makes it. */
+const guestDiskPath = (device: AppDevice): string => `/dev/rkt/${diskName(device)}`;
 
 export const appUnitName = (app: string): string => `${app}.service`;
 
@@ -115,13 +121,13 @@ function limitSettings({ limits }: AppUnit): UnitSetting[] {
 	return settings;
 }
 
-function deviceSettings({ devices, ownConsole }: AppUnit): UnitSetting[] {
+function deviceSettings({ devices, ownKernel }: AppUnit): UnitSetting[] {
 	if (devices === undefined) return [];
 	return [
 		["DevicePolicy", "closed"],
-		...(ownConsole ? ([["DeviceAllow", "/dev/console rw"]] as UnitSetting[]) : []),
+		...(ownKernel ? ([["DeviceAllow", "/dev/console rw"]] as UnitSetting[]) : []),
 		...devices.map((device): UnitSetting => {
-			const node = `/dev/${device.kind}/${device.major}:${device.minor}`;
+			const node = ownKernel ? guestDiskPath(device) : `/dev/${device.kind}/${device.major}:${device.minor}`;
 			return ["DeviceAllow", `${node} ${device.readOnly ? "r" : "rw"}`];
 		}),
 	];

@@ -17,6 +17,7 @@ import {
 	type Syscall,
 } from "../../lib/syscall/syscall.ts";
 import type { AppRoot } from "../apps/app-root.ts";
+import { isDevice } from "./device-node.ts";
 
 /** A file or directory of the host that appears in an app. */
 export interface HostMount {
@@ -29,22 +30,26 @@ export interface HostMount {
 	readonly recursive: boolean;
 	/** A file of ours, of which no part is a program. */
 	readonly noExec?: boolean;
+	/** Gives the path of a device file to mount in place of a source that is one. */
+	readonly replaceDevice?: (source: fs.Stats) => string;
 }
 
 /**
  * Mounts it in the app's root. The source is pinned by a descriptor before it is looked at and the target is found
  * inside the root by the kernel, so nobody can exchange either meanwhile. Set-user-ID programs and device files of the
- * source have no effect; a device that is itself the source is meant and works.
+ * source have no effect; a device that is itself the source is meant and works. Gives what was mounted.
  * Errors: `volume-source-missing`, `path-in-image-invalid`.
  */
-export function mountInApp(syscall: Syscall, root: AppRoot, mount: HostMount): void {
+export function mountInApp(syscall: Syscall, root: AppRoot, mount: HostMount): fs.Stats {
 	if (path.posix.normalize(`/${mount.target}`).replace(/^\/+/, "") === "") {
 		fail("path-in-image-invalid", `${mount.name}: a volume cannot be mounted on / of an app`, {
 			hint: "choose a directory as its target",
 		});
 	}
-	const tree = openSource(syscall, mount);
-	const stat = fs.fstatSync(tree);
+	const source = openSource(syscall, mount);
+	const stat = fs.fstatSync(source);
+	const tree =
+		mount.replaceDevice && isDevice(stat) ? replaced(syscall, source, mount.replaceDevice(stat)) : source;
 	const target = stat.isDirectory() ? root.ensureDirectory(mount.target) : root.ensureFile(mount.target);
 	try {
 		if (!stat.isDirectory() && fs.fstatSync(target).isDirectory()) {
@@ -56,21 +61,26 @@ export function mountInApp(syscall: Syscall, root: AppRoot, mount: HostMount): v
 				},
 			);
 		}
-		const isDevice = stat.isCharacterDevice() || stat.isBlockDevice();
 		syscall.mountSetattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, {
 			set:
 				MOUNT_ATTR_NOSUID |
-				(isDevice ? 0 : MOUNT_ATTR_NODEV) |
+				(isDevice(stat) ? 0 : MOUNT_ATTR_NODEV) |
 				(mount.noExec ? MOUNT_ATTR_NOEXEC : 0) |
 				(mount.readOnly ? MOUNT_ATTR_RDONLY : 0),
 			// What the host mounts below a read-only source later would come in writable.
 			...(mount.readOnly ? { propagation: MS_PRIVATE } : {}),
 		});
 		syscall.moveMount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+		return stat;
 	} finally {
 		fs.closeSync(target);
 		fs.closeSync(tree);
 	}
+}
+
+function replaced(syscall: Syscall, source: number, node: string): number {
+	fs.closeSync(source);
+	return syscall.openTree(AT_FDCWD, node, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 }
 
 function openSource(syscall: Syscall, mount: HostMount): number {

@@ -2,8 +2,10 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import t from "tap";
 import { type ConformanceCase, conformanceCases } from "../stage1/conformance/cases.ts";
+import { diskCases } from "../stage1/conformance/disk-cases.ts";
 import { makeFixtures, runCase } from "../stage1/conformance/run-case.ts";
 import { distDirectory } from "../support/dist-directory.ts";
+import { attachLoopDevice } from "../support/loop-device.ts";
 import { createMiniStage0 } from "../support/mini-stage0.ts";
 import { enterPrivateHost } from "../support/private-host.ts";
 
@@ -12,7 +14,7 @@ import { enterPrivateHost } from "../support/private-host.ts";
  * is checked to be refused. Emulation takes 5 s a case, so QEMU gets a selection.
  */
 const REFUSED: Readonly<Record<string, RegExp>> = {
-	"a device as a volume": /a device as a volume is not possible in a virtual machine/,
+	"a device as a volume": /a character device as a volume is not possible in a virtual machine/,
 };
 const IN_QEMU = [
 	"an app that ends well",
@@ -23,6 +25,9 @@ const IN_QEMU = [
 	"a read-only host volume, with what is below it",
 	"an empty volume shared by two apps",
 	"the default capabilities and filter",
+	"a disk with a hostile path is written and read",
+	"what was written is on the disk, and a read-only one is not changed",
+	"each of two apps has its own disk and none of the other's",
 ];
 
 enterPrivateHost();
@@ -38,7 +43,12 @@ function testFlavor(flavor: string, isChosen: (one: ConformanceCase) => boolean)
 		const place = path.join(directory, flavor);
 		fs.mkdirSync(place);
 		const stage0 = createMiniStage0(place, path.join(distDirectory(), `stage1-${flavor}.aci`));
-		for (const one of conformanceCases(makeFixtures(place)).filter(isChosen)) {
+		const fixtures = makeFixtures(place);
+		const disks = diskCases(fixtures, [
+			attachLoopDevice(t, path.join(place, "first")),
+			attachLoopDevice(t, path.join(place, "second")),
+		]);
+		for (const one of [...conformanceCases(fixtures), ...disks].filter(isChosen)) {
 			t.test(one.name, (t) => runCase(t, stage0, asRefused(one)));
 		}
 		t.end();

@@ -20,6 +20,7 @@ const MACHINE: Machine = {
 	programs: "/tree/rkt/vm",
 	cpus: 2,
 	memoryMiB: 300,
+	disks: [],
 	nics: [{ tap: "tap0", mac: "ce:15:02:8d:78:f2", mtu: 1400 }],
 	debug: false,
 	parameters: [],
@@ -111,6 +112,26 @@ t.test("User-Mode Linux cannot be told paths with what it splits at", (t) => {
 	for (const root of ["/a b", "/a,b"]) {
 		t.throws(() => umlArguments({ ...MACHINE, root }), { code: "hypervisor-unusable" });
 	}
+	t.end();
+});
+
+t.test("disks are named by their numbers on the host", (t) => {
+	const disks = [
+		{ name: "7-0", node: "stage1/devices/7-0", readOnly: false },
+		{ name: "8-16", node: "stage1/devices/8-16", readOnly: true },
+	];
+	const machine = { ...MACHINE, disks };
+	const text = qemuArguments(machine, "tcg").join(" ");
+	t.match(text, "-blockdev host_device,node-name=disk0,filename=stage1/devices/7-0,read-only=off");
+	t.match(text, "-device virtio-blk-pci,drive=disk1,serial=8-16");
+	t.match(text, "read-only=on");
+	t.match(text, " rkt_disks=vda:7-0,vdb:8-16 ");
+	const words = umlArguments(machine);
+	t.strictSame(
+		words.filter((word) => /^(ubd|rkt_disks)/.test(word)),
+		["ubd0d=stage1/devices/7-0", "ubd1rd=stage1/devices/8-16", "rkt_disks=ubda:7-0,ubdb:8-16"],
+	);
+	t.notMatch(umlArguments(MACHINE).join(" "), /rkt_disks/);
 	t.end();
 });
 

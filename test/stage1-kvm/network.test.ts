@@ -150,7 +150,7 @@ function startGuest(
 		const machine = { uuid: "guest", root, programs: "/none", memoryMiB: 128, cpus: 1, nics, debug: true };
 		const output = fs.openSync(path.join(podDirectory, "console"), "w");
 		const nothing = fs.openSync("/dev/null", "r+");
-		return spawn(UML, umlArguments({ ...machine, parameters: [], environment: {} }), {
+		return spawn(UML, umlArguments({ ...machine, disks: [], parameters: [], environment: {} }), {
 			...{ stdio: ["ignore", output, output, nothing], detached: true },
 			env: { TMPDIR: "/dev/shm" },
 		});

@@ -211,7 +211,7 @@ const UNIT: AppUnit = {
 	hasPostStop: true,
 	limits: { memoryLimit: 1024n * 1024n, cpuLimit: 5n, cpuShares: 512, pidsLimit: 10n, oomScoreAdjust: 3 },
 	devices: [{ kind: "char", major: 10, minor: 229, readOnly: true }],
-	ownConsole: false,
+	ownKernel: false,
 	sockets: ["web.socket"],
 };
 
