@@ -1,11 +1,15 @@
 import * as path from "node:path";
 import { fail } from "../lib/errors.ts";
-import type { PreparedApp } from "../stage1/apps/prepare-app.ts";
-import type { PreparedPod } from "../stage1/run/prepare-pod.ts";
-import type { RunContext } from "../stage1/run/run-context.ts";
-import { type AppDevice, diskName } from "../stage1/units/app-unit.ts";
+import type { Syscall } from "../lib/syscall/syscall.ts";
+import type { Pod } from "../stage1/pod.ts";
+import { type AppDevice, type AppUnit, diskName } from "../stage1/units/app-unit.ts";
 import { makeDeviceNode } from "../stage1/volumes/device-node.ts";
 import type { Disk } from "./hypervisors/hypervisor.ts";
+
+interface AppDevices {
+	readonly unit: Pick<AppUnit, "app">;
+	readonly devices: readonly AppDevice[];
+}
 
 /** User-Mode Linux has no more. */
 const MOST = 16;
@@ -16,8 +20,8 @@ const MOST = 16;
  * Errors: `own-kernel-refuses`.
  */
 export function machineDisks(
-	{ syscall, pod }: RunContext,
-	{ apps, deviceNodes }: Pick<PreparedPod, "apps" | "deviceNodes">,
+	{ syscall, pod }: { syscall: Syscall; pod: Pick<Pod, "directory"> },
+	{ apps, deviceNodes }: { apps: readonly AppDevices[]; deviceNodes: string },
 ): Disk[] {
 	const all = apps.flatMap(blockDevices);
 	const names = [...new Set(all.map(diskName))];
@@ -39,7 +43,7 @@ export function machineDisks(
 	});
 }
 
-function blockDevices({ unit, devices }: PreparedApp): readonly AppDevice[] {
+function blockDevices({ unit, devices }: AppDevices): readonly AppDevice[] {
 	if (devices.every(({ kind }) => kind === "block")) return devices;
 	return fail(
 		"own-kernel-refuses",

@@ -5,7 +5,7 @@ import { diskCases } from "../stage1/conformance/disk-cases.ts";
 import { makeFixtures, runCase } from "../stage1/conformance/run-case.ts";
 import { distDirectory } from "../support/dist-directory.ts";
 import { attachLoopDevice } from "../support/loop-device.ts";
-import { createMiniStage0 } from "../support/mini-stage0.ts";
+import { createMiniStage0, openMiniUsers } from "../support/mini-stage0.ts";
 import { enterPrivateHost } from "../support/private-host.ts";
 
 enterPrivateHost();
@@ -13,18 +13,22 @@ enterPrivateHost();
 const directory = fs.mkdtempSync("/var/tmp/rkt-test-disks-");
 t.teardown(() => fs.rmSync(directory, { recursive: true, force: true }));
 
-const stage0 = createMiniStage0(
-	directory,
-	process.env.STAGE1_IMAGE ?? path.join(distDirectory(), "stage1-nspawn.aci"),
-);
-const disks = [
-	attachLoopDevice(t, path.join(directory, "first")),
-	attachLoopDevice(t, path.join(directory, "second")),
-] as const;
-const SHIFT = 1_000_000_000;
-for (const one of diskCases(makeFixtures(directory), disks)) {
-	t.test(one.name, (t) => runCase(t, stage0, one));
-	t.test(`${one.name}, with users of the pod's own`, (t) =>
-		runCase(t, stage0, { ...one, prepare: { shift: SHIFT }, args: [`--private-users=${SHIFT}:65536`] }),
-	);
-}
+t.test("disks as volumes", async (t) => {
+	const image = process.env.STAGE1_IMAGE ?? path.join(distDirectory(), "stage1-nspawn.aci");
+	const hosts = {
+		"": createMiniStage0(path.join(directory, "plain"), image),
+		", with users of the pod's own": createMiniStage0(
+			path.join(directory, "users"),
+			image,
+			await openMiniUsers(1_000_013_824),
+		),
+	};
+	const disks = [
+		attachLoopDevice(t, path.join(directory, "first")),
+		attachLoopDevice(t, path.join(directory, "second")),
+	] as const;
+	const cases = diskCases(makeFixtures(directory), disks);
+	for (const [suffix, stage0] of Object.entries(hosts)) {
+		for (const one of cases) t.test(`${one.name}${suffix}`, (t) => runCase(t, stage0, one));
+	}
+});
