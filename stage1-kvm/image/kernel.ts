@@ -5,11 +5,18 @@ import { fail } from "../../lib/errors.ts";
 import { runCommand } from "../../lib/process.ts";
 import type { GuestKernel } from "../../stage1/guest-kernel.ts";
 import type { BuildPlaces } from "../../stage1/image/build-image.ts";
+import { copyModules } from "./kernel-modules.ts";
 
 /** Which program of the guest's architecture a hypervisor boots. */
 export type KernelKind = "vmlinux" | "linux";
 
-const DISTRIBUTION_UML = { file: "/usr/bin/linux.uml", package: "user-mode-linux" };
+const DISTRIBUTION_UML = {
+	file: "/usr/bin/linux.uml",
+	package: "user-mode-linux",
+	modules: "/usr/lib/uml/modules",
+	/** What is not built in and a pod needs: servers listen on `::`. */
+	needed: ["ipv6"],
+};
 
 /**
  * Puts the kernel of an image into its directory: what scripts/minimal-kernel.sh has built, else the distribution's with
@@ -20,7 +27,14 @@ export function addKernel(directory: string, kind: KernelKind, { outDir }: Build
 	const minimal = minimalKernel(outDir, kind);
 	if (fs.existsSync(minimal)) fs.copyFileSync(minimal, target);
 	else if (kind === "vmlinux") fs.cpSync(distributionKernel(outDir), directory, { recursive: true });
-	else if (fs.existsSync(DISTRIBUTION_UML.file)) fs.copyFileSync(DISTRIBUTION_UML.file, target);
+	else if (fs.existsSync(DISTRIBUTION_UML.file)) addDistributionUml(directory, target);
+}
+
+function addDistributionUml(directory: string, target: string): void {
+	const { file, modules, needed } = DISTRIBUTION_UML;
+	fs.copyFileSync(file, target);
+	const release = kernelRelease(fs.readFileSync(file), file);
+	copyModules(path.join(modules, release), needed, path.join(directory, "modules"));
 }
 
 /** What {@link addKernel} has put there. */

@@ -94,7 +94,7 @@ t.test("the size of a machine is the sum of its apps and what the guest needs", 
 t.test("QEMU gets files, cards and the channel", (t) => {
 	const words = qemuArguments(MACHINE, "tcg");
 	const text = words.join(" ");
-	t.match(text, "-accel tcg -cpu max -smp 2");
+	t.match(text, "-accel tcg,thread=single -cpu max -smp 2");
 	t.match(text, "size=300M,share=on");
 	t.match(text, "socket,id=control,fd=3");
 	t.match(text, "tap,id=net0,ifname=tap0,script=no,downscript=no");

@@ -254,6 +254,18 @@ function readiness(): void {
 		t.equal(unitProperty("ready", "ExecMainStatus"), "5");
 	});
 
+	t.test("readiness reaches the unit from a virtual machine, and only then", (t) => {
+		const words = ["--net=none", "--stage1-image=kvm-uml"];
+		startUnit("guest", runCommand("guest", ...words, "example.com/late"), ["TimeoutStartSec=60"]);
+		attempt("systemctl", "stop", "guest");
+		t.equal(unitProperty("guest", "ExecMainStatus"), "5", "it ran");
+		const limit = ["TimeoutStartSec=12"];
+		t.throws(() => startUnit("mute", runCommand("mute", ...words, "example.com/never"), limit));
+		t.equal(unitProperty("mute", "Result"), "timeout");
+		t.equal(podStatus(podUuid("mute")).get("app-never"), "5", "the pod was ended in order");
+		t.end();
+	});
+
 	t.test("apps that never become ready", (t) => {
 		const limit = ["TimeoutStartSec=1500ms"];
 		t.throws(() => startUnit("never", runCommand("never", "--net=none", "example.com/never"), limit));

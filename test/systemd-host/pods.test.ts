@@ -84,7 +84,7 @@ function units(): void {
 		);
 		system("systemctl", "daemon-reload");
 		system("systemctl", "start", "file");
-		const first = podUuid("file");
+		const first = await waitForOutput("file");
 		system("systemctl", "restart", "file");
 		const second = podUuid("file");
 		t.not(first, second, "each start is a pod of its own");

@@ -180,6 +180,13 @@ function environmentCases(shell: Shell): ConformanceCase[] {
 			exact: true,
 		},
 		{
+			name: "the loopback has an IPv6 address",
+			apps: [shell("grep -c '^0*1 .* lo$' /proc/net/if_inet6")],
+			status: 0,
+			lines: ["1"],
+			exact: true,
+		},
+		{
 			name: "the environment and nothing more",
 			apps: [
 				shell("", {
