@@ -12,8 +12,8 @@ import { releasePod } from "../stage1/run/release-pod.ts";
 import { localConfig, makeRunContext, type RunContext } from "../stage1/run/run-context.ts";
 import { handOnTrace } from "../stage1/trace.ts";
 import { machineDisks } from "./disks.ts";
-import { GUEST_NETWORK_FILE, GUEST_POD_STATUS } from "./guest-paths.ts";
-import type { Disk, Hypervisor, Machine } from "./hypervisors/hypervisor.ts";
+import { GUEST_CHANNEL, GUEST_NETWORK_FILE, GUEST_POD_STATUS } from "./guest-paths.ts";
+import type { Disk, Machine, MachineCommand } from "./hypervisors/hypervisor.ts";
 import { machineSize } from "./hypervisors/machine-size.ts";
 import { findHypervisor } from "./hypervisors/table.ts";
 import { joinStreams } from "./interactive.ts";
@@ -37,7 +37,9 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 	const { options, pod } = context;
 	refuseSharedKernel(context);
 	process.umask(0o022);
-	const hypervisor = findHypervisor(flavor);
+	const { syscall, environment } = context;
+	const programs = path.join(ownDirectory(), "vm");
+	const commandOf = findHypervisor(flavor).find({ programs, environment, syscall });
 	const placement = choosePlacement({ uuid: options.uuid, owner: 0 });
 	const cgroups =
 		placement.ownCgroups === "none"
@@ -52,7 +54,7 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 		const registration = placement.register
 			? prepareRegistration(context, { scope: !placement.keepUnit })
 			: [];
-		return become(context, hypervisor, { prepared, disks, lockFd, registration });
+		return become(context, commandOf, { prepared, disks, lockFd, registration });
 	} catch (error) {
 		await cgroups?.joined.catch(() => undefined);
 		for (const step of context.wayBack) step();
@@ -64,7 +66,7 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 
 function become(
 	context: RunContext,
-	hypervisor: Hypervisor,
+	commandOf: (machine: Machine) => MachineCommand,
 	parts: {
 		prepared: PreparedPod;
 		disks: readonly Disk[];
@@ -89,7 +91,7 @@ function become(
 		parameters: trace === undefined ? [] : [trace, `systemd.setenv=${trace}`],
 		environment,
 	};
-	const command = hypervisor.command(machine, syscall);
+	const command = commandOf(machine);
 	const monitor = [
 		"monitor",
 		`--status=${podPaths.inStage1(pod.directory, GUEST_POD_STATUS)}`,
@@ -98,6 +100,9 @@ function become(
 		...(trace === undefined ? [] : [`--trace=${podPaths.tracePath(pod.directory)}`]),
 		...(options.interactive ? [`--attach=${path.join(ownDirectory(), "vm/client")}`] : []),
 		...registration,
+		...(command.cid === undefined
+			? []
+			: [`--vsock=${command.cid}`, `--channel=${podPaths.inStage1(pod.directory, GUEST_CHANNEL)}`]),
 		...(command.qmp ? ["--qmp"] : []),
 		...(command.init ? ["--init"] : []),
 		`--boot=${BOOT_SECONDS}`,
