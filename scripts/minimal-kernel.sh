@@ -46,8 +46,15 @@ echo "minimal-kernel: unpacking $package in $work"
 tar -C "$work" --strip-components=1 -xf "/usr/src/$package.tar.xz"
 cd "$work"
 export KBUILD_BUILD_TIMESTAMP='@0' KBUILD_BUILD_USER=rkt KBUILD_BUILD_HOST=rkt KBUILD_BUILD_VERSION=1
-make -s ARCH=$make_arch tinyconfig
-ARCH=$make_arch scripts/kconfig/merge_config.sh -m .config "$configuration" >/dev/null
+case $architecture in
+	# What differs from the defaults, as `make savedefconfig` writes it.
+	x86_64) cp "$configuration" .config ;;
+	# What differs from the least.
+	um)
+		make -s ARCH=$make_arch tinyconfig
+		ARCH=$make_arch scripts/kconfig/merge_config.sh -m .config "$configuration" >/dev/null
+		;;
+esac
 make -s ARCH=$make_arch olddefconfig
 echo "minimal-kernel: building"
 make -s ARCH=$make_arch "-j$(nproc)" $(basename -a $made)

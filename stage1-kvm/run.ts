@@ -17,6 +17,7 @@ import type { Disk, Machine, MachineCommand } from "./hypervisors/hypervisor.ts"
 import { machineSize } from "./hypervisors/machine-size.ts";
 import { findHypervisor } from "./hypervisors/table.ts";
 import { joinStreams } from "./interactive.ts";
+import { watchMemory } from "./memory-watch.ts";
 import { setUpGuestNetwork } from "./network/guest-network.ts";
 import { refuseSharedKernel } from "./refuse-shared-kernel.ts";
 import { prepareRegistration } from "./registration.ts";
@@ -50,6 +51,7 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 		const prepared = preparePod(context);
 		const disks = machineDisks(context, prepared);
 		joinStreams(context);
+		watchMemory(pod.directory, prepared);
 		await cgroups?.joined;
 		const registration = placement.register
 			? prepareRegistration(context, { scope: !placement.keepUnit })

@@ -20,6 +20,7 @@ const PROGRAMS = {
 		"protocol/notify.c",
 		"protocol/frames.c",
 	],
+	"memory-watch": ["guest/memory-watch.c", "guest/find-app.c"],
 	init: ["guest/init.c", "guest/network.c", "../stage1/guest/trace.c"],
 } as const satisfies Record<string, readonly string[]>;
 
