@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import t from "tap";
 import { readExitStatuses, readRecordedProcess } from "../../stage1/pod-record.ts";
+import { machineUser } from "../../stage1-kvm/hypervisors/hypervisor.ts";
 import { makeFixtures } from "../stage1/conformance/run-case.ts";
 import { checkEnterSignals, checkStubbornApp } from "../stage1/conformance/signals.ts";
 import { distDirectory } from "../support/dist-directory.ts";
@@ -18,7 +19,7 @@ const { busybox } = fixtures;
 const SCRIPT = "trap 'echo told; exit 4' TERM; echo started; while :; do sleep 0.1; done";
 const WAITING: MiniApp = { name: "app", rootfs: busybox, app: { exec: ["/bin/sh", "-c", SCRIPT] } };
 
-for (const flavor of ["kvm-uml", "kvm"]) {
+for (const flavor of ["kvm-uml", "kvm"] as const) {
 	const place = path.join(directory, flavor);
 	fs.mkdirSync(place);
 	const stage0 = createMiniStage0(place, path.join(distDirectory(), `stage1-${flavor}.aci`));
@@ -30,6 +31,10 @@ for (const flavor of ["kvm-uml", "kvm"]) {
 		const shown = stage0.enter(pod, "app", ["/bin/sh", "-c", "id -u; grep CapEff /proc/self/status; exit 5"]);
 		t.equal(shown.status, 5);
 		t.match(shown.stdout, /^0\nCapEff:\t00000000a80425fb\n/);
+		const monitor = readRecordedProcess(pod.directory)?.pid as number;
+		const processes = processesBelow(monitor);
+		for (const [program, expected] of Object.entries(expectedRights(pod.uuid)[flavor]))
+			t.match(processes.find(({ exe }) => exe.endsWith(program))?.rights, expected, program);
 		const bytes = Buffer.alloc(60_000, "every byte arrives \0\xff\x03\x11\x13\r\n", "latin1");
 		const copied = enterWithInput(stage0.stage1, pod, bytes);
 		t.ok(copied.stdout.equals(bytes), "bytes arrive in both directions");
@@ -65,6 +70,30 @@ for (const flavor of ["kvm-uml", "kvm"]) {
 		await ended;
 		t.strictSame(processesOf(pod), []);
 		stage0.remove(pod);
+	});
+}
+
+/** What docs/security.md says of the programs on the host that a guest speaks to. */
+function expectedRights(uuid: string) {
+	const caps = (set: string, bounding = set) => ({ CapPrm: set, CapEff: set, CapBnd: bounding });
+	const none = "0".repeat(16);
+	const confined = { CapInh: none, NoNewPrivs: "1" };
+	return {
+		"kvm-uml": { "/rkt/vm/linux": { Uid: "0", ...confined, ...caps("000000000800001f") } },
+		kvm: {
+			"/qemu-system-x86_64": { Uid: `${machineUser(uuid)}`, Seccomp: "2", ...confined, ...caps(none) },
+			"/virtiofsd": { Uid: "0", Seccomp: "2", ...confined, ...caps("00000000880000db", none) },
+		},
+	};
+}
+
+/** Every process below another: its program, and of its /proc/PID/status the first word of each line. */
+function processesBelow(pid: number): { exe: string; rights: Record<string, string> }[] {
+	const children = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean);
+	return children.flatMap((child) => {
+		const lines = fs.readFileSync(`/proc/${child}/status`, "utf8").split("\n");
+		const rights = Object.fromEntries(lines.map((line) => line.split(/:?\s+/, 2)));
+		return [...processesBelow(Number(child)), { exe: fs.readlinkSync(`/proc/${child}/exe`), rights }];
 	});
 }
 
