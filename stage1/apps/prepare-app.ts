@@ -18,6 +18,7 @@ import { describeDevice, isDevice, makePodNode } from "../volumes/device-node.ts
 import { ensureEmptyVolume } from "../volumes/empty-volume.ts";
 import { mountInApp } from "../volumes/mount-volume.ts";
 import { type AppMount, resolveMounts } from "../volumes/resolve-mounts.ts";
+import { parseVolumeBounds, VOLUME_BOUNDS_VARIABLE } from "../volumes/volume-bounds.ts";
 import { mountDevices } from "./app-devices.ts";
 import { appEnvironment } from "./app-environment.ts";
 import { resolveExec, resolveHook } from "./app-exec.ts";
@@ -44,6 +45,8 @@ export interface AppContext {
 	readonly streams: AppStreams;
 	readonly metadataUrl: string | undefined;
 	readonly sockets: AssignedSockets;
+	/** The environment of the entry point. */
+	readonly environment: Readonly<Record<string, string>>;
 }
 
 /** An app whose root file system is complete. */
@@ -120,6 +123,9 @@ function mountVolume(
 	const recursive = volume.recursive ?? true;
 	const { stat, place } = mountInApp(context.syscall, root, {
 		...{ name, source, target, readOnly, recursive },
+		...(volume.kind === "host"
+			? { bounds: parseVolumeBounds(context.environment[VOLUME_BOUNDS_VARIABLE]) }
+			: {}),
 		...(context.shift === 0 ? {} : { replaceDevice: (stat) => makePodNode(context, stat, readOnly) }),
 	});
 	return isDevice(stat) ? { place, device: { ...describeDevice(stat), readOnly } } : { place };
