@@ -19,7 +19,7 @@ const PROGRAMS = {
 		"protocol/notify.c",
 		"protocol/frames.c",
 	],
-	init: ["guest/init.c", "guest/network.c", "../stage1/guest/trace.c"],
+	init: ["guest/init.c", "guest/network.c", "../stage1/guest/baseline.c", "../stage1/guest/trace.c"],
 } as const satisfies Record<string, readonly string[]>;
 
 export type ProgramName = keyof typeof PROGRAMS;

@@ -7,6 +7,7 @@ import { createLinuxSyscall } from "../../lib/syscall/linux.ts";
 import { APPC_VERSION } from "../../lib/version.ts";
 import { mountIdmapped, openUserNamespace } from "../../stage0/pod/idmap.ts";
 import { formatUserRange, type UserRange } from "../../stage0/pod/user-range.ts";
+import { buildEnterArguments, type EnterOptions } from "../../stage1/arguments.ts";
 import { privateUsersPath } from "../../stage1/pod-paths.ts";
 import { isSupervisorReady, readContainerPid } from "../../stage1/pod-record.ts";
 import { waitFor } from "./wait-for.ts";
@@ -46,6 +47,8 @@ export interface MiniStage0 {
 	call(pod: MiniPod, entrypoint: "gc" | "stop", args?: readonly string[]): MiniResult;
 	/** Runs a command in an app of a running pod. */
 	enter(pod: MiniPod, app: string, command: readonly string[]): MiniResult;
+	/** Runs the probe of the isolation there, with JSON as its output. */
+	probe(pod: MiniPod, app: string): MiniResult;
 	/** PID 1 of a pod, once all its apps were started. */
 	containerPid(pod: MiniPod): Promise<number>;
 	/** Collects a pod and removes its directory. */
@@ -104,6 +107,11 @@ export function createMiniStage0(directory: string, image: string, users?: MiniU
 		const argv = [path.join(stage1, "rkt", entrypoint), ...args, pod.uuid];
 		return spawnSync("node", argv, { cwd: pod.directory, encoding: "utf8" });
 	};
+	const enter = (pod: MiniPod, options: Omit<EnterOptions, "pid">): MiniResult => {
+		const argv = buildEnterArguments({ pid: readContainerPid(pod.directory) ?? 1, ...options });
+		const command = [path.join(stage1, "rkt/enter"), ...argv];
+		return spawnSync("node", command, { cwd: pod.directory, encoding: "utf8" });
+	};
 	const containerPid = async (pod: MiniPod): Promise<number> => {
 		await waitFor("the pod to be ready", () => isSupervisorReady(pod.directory));
 		return readContainerPid(pod.directory) as number;
@@ -127,11 +135,8 @@ export function createMiniStage0(directory: string, image: string, users?: MiniU
 		call,
 		containerPid,
 		run: (pod, args, options) => collect(start(pod, args, options)),
-		enter: (pod, app, command) => {
-			const options = [`--pid=${readContainerPid(pod.directory) ?? 1}`, `--appname=${app}`];
-			const argv = [path.join(stage1, "rkt/enter"), ...options, "--", ...command];
-			return spawnSync("node", argv, { cwd: pod.directory, encoding: "utf8" });
-		},
+		enter: (pod, app, command) => enter(pod, { app, command }),
+		probe: (pod, app) => enter(pod, { app, command: ["--format=json"], probe: true }),
 		remove: (pod) => {
 			check(call(pod, "gc"));
 			unmountBelow(syscall, pod.directory);
