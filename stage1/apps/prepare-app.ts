@@ -191,7 +191,7 @@ function makeUnit(
 		hasPostStop: spec.postStop.length > 0,
 		limits: supportedLimits(context, podApp, limits),
 		ownKernel: context.ownKernel,
-		devices: context.options.disablePaths ? undefined : devices,
+		devices,
 		sockets: spec.socketNames.length > 0 ? [socketUnitName(podApp.name)] : [],
 	};
 }
