@@ -5,6 +5,7 @@ import type { Stage1Context } from "../stage1/entrypoints.ts";
 import { readRecordedProcess } from "../stage1/pod-record.ts";
 import { ownDirectory } from "../stage1/run/own-files.ts";
 import { requireSpec } from "../stage1/run/spec-path.ts";
+import { syscallOf } from "../stage1/shared-state.ts";
 
 /** An emulated guest on a busy machine may still be starting; one that is silent for longer is lost. */
 const WAIT_SECONDS = 120;
@@ -20,9 +21,14 @@ export async function enter(argv: string[], context: Stage1Context): Promise<num
 	}
 	requireSpec(context.podDirectory, app);
 	const client = path.join(ownDirectory(), "vm/client");
-	const { createLinuxSyscall } = await import("../lib/syscall/linux.ts");
+	const syscall = await syscallOf(context);
 	const terminal = { TERM: context.environment.TERM ?? "vt100" };
 	process.chdir(context.podDirectory);
+<<<<<<< HEAD
 	const words = ["enter", `--app=${app}`, `--wait=${WAIT_SECONDS}`, ...(probe ? ["--probe"] : [])];
 	return createLinuxSyscall().execve(client, [...words, "--", ...command], terminal, []);
+=======
+	const words = ["enter", `--app=${app}`, `--wait=${WAIT_SECONDS}`, "--", ...command];
+	return syscall.execve(client, words, terminal, []);
+>>>>>>> 4ba6777432fab34d7658ffee69e4f4700066601a
 }

@@ -36,6 +36,11 @@ export interface ImageRecord {
 	readonly treeStoreSize: number;
 	/** Imported without a signature check. */
 	readonly insecure: boolean;
+	/**
+	 * Who signed it, `openpgp:` and the fingerprint of the primary key. Only of records that nobody but root can have
+	 * written: members of the group rkt may put images into the store.
+	 */
+	readonly signer?: string | undefined;
 	/** What it was imported from, for people: a URL or path. */
 	readonly source: string;
 	/** SHA-256 of the stored manifest in hex, so that a damaged one is noticed without reading the archive. */
@@ -54,7 +59,8 @@ export function readRecord(layout: StoreLayout, key: string): ImageRecord | unde
 	try {
 		const record = JSON.parse(fs.readFileSync(fd, "utf8")) as ImageRecord;
 		if (record.key !== key || !Array.isArray(record.dependencies)) return undefined;
-		return { ...record, lastUsed: fs.fstatSync(fd).mtimeMs };
+		const stat = fs.fstatSync(fd);
+		return { ...record, signer: isRoots(stat) ? record.signer : undefined, lastUsed: stat.mtimeMs };
 	} catch (error) {
 		if (error instanceof SyntaxError) return undefined;
 		throw error;
@@ -63,9 +69,14 @@ export function readRecord(layout: StoreLayout, key: string): ImageRecord | unde
 	}
 }
 
+function isRoots({ uid, mode }: fs.Stats): boolean {
+	return uid === 0 && (mode & 0o022) === 0;
+}
+
 /** Writes the record, which also counts as use. */
 export function writeRecord(layout: StoreLayout, record: Omit<ImageRecord, "lastUsed">): void {
-	writeFileAtomic(layout.info(record.key), `${JSON.stringify({ ...record, lastUsed: undefined })}\n`, 0o660);
+	const mode = process.geteuid?.() === 0 ? 0o640 : 0o660;
+	writeFileAtomic(layout.info(record.key), `${JSON.stringify({ ...record, lastUsed: undefined })}\n`, mode);
 }
 
 /** The keys of all records, also of damaged ones. */

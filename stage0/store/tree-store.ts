@@ -7,7 +7,7 @@ import { type ImageRecord, touchRecord } from "./image-record.ts";
 import { imageNotFound, intactRecord } from "./image-store.ts";
 import type { StoreLayout } from "./layout.ts";
 import { acquireLock } from "./named-lock.ts";
-import { treeIdOf } from "./tree-images.ts";
+import { partsOf, treeIdOf } from "./tree-images.ts";
 
 export interface RenderedTree {
 	/** `deps-sha512-` and 128 hex digits. */
@@ -27,6 +27,8 @@ export interface TreeStore {
 	 * Errors: `image-not-found`, `image-damaged`, `tree-not-written`, `disk-full`, `data-directory-unusable`.
 	 */
 	ensureTree(key: string, options?: { readonly rebuild?: boolean }): Promise<RenderedTree>;
+	/** The images that supply the files of an image's tree: it and its dependencies. Error `image-not-found`, also for one of those. */
+	partsOf(key: string): string[];
 	/** Compares a tree with the hash taken when it was rendered. */
 	verifyTree(key: string): Promise<TreeCheck>;
 	removeTree(treeId: string): void;
@@ -49,6 +51,7 @@ export function createTreeStore(layout: StoreLayout, syscall: Syscall): TreeStor
 			}
 			return tree;
 		},
+		partsOf: (key) => partsOf(layout, requireRecord(layout, key)),
 		verifyTree: async (key) => {
 			const { treeId, rendered } = locateTree(layout, requireRecord(layout, key));
 			if (!rendered) return "not-rendered";

@@ -19,6 +19,7 @@ import { describeDevice, isDevice, makePodNode } from "../volumes/device-node.ts
 import { ensureEmptyVolume } from "../volumes/empty-volume.ts";
 import { mountInApp } from "../volumes/mount-volume.ts";
 import { type AppMount, resolveMounts } from "../volumes/resolve-mounts.ts";
+import { parseVolumeBounds, VOLUME_BOUNDS_VARIABLE } from "../volumes/volume-bounds.ts";
 import { mountDevices } from "./app-devices.ts";
 import { appEnvironment } from "./app-environment.ts";
 import { resolveExec, resolveHook } from "./app-exec.ts";
@@ -45,6 +46,8 @@ export interface AppContext {
 	readonly streams: AppStreams;
 	readonly metadataUrl: string | undefined;
 	readonly sockets: AssignedSockets;
+	/** The environment of the entry point. */
+	readonly environment: Readonly<Record<string, string>>;
 }
 
 /** An app whose root file system is complete. */
@@ -71,11 +74,13 @@ export function prepareApp(context: AppContext, podApp: PodApp): PreparedApp {
 		prepareAppRoot(root, notify);
 		if (!context.ownKernel) mountDevices(syscall, root, { sharedMemory: context.sharedMemory, owner: shift });
 		const mounts = resolveMounts(podApp, pod.manifest.volumes);
-		const devices = mounts.flatMap((mount) => mountVolume(context, podApp, root, mount));
+		const volumes = mounts.map((mount) => mountVolume(context, podApp, root, mount));
+		const devices = volumes.flatMap(({ device }) => device ?? []);
+		const places = volumes.map(({ place }) => place);
 		mountNameFiles(syscall, pod.directory, root, context.hostFiles);
 		const capabilities = appCapabilities(limits.capabilities, !context.options.disableCapabilities);
 		const sockets = context.sockets.byApp.get(podApp.name) ?? [];
-		const spec = makeSpec(context, podApp, { root, limits, mounts, notify, capabilities, sockets });
+		const spec = makeSpec(context, podApp, { root, limits, mounts, places, notify, capabilities, sockets });
 		const unit = makeUnit(context, podApp, { spec, limits, devices });
 		return { spec, unit, sockets, devices, capabilities };
 	} finally {
@@ -95,8 +100,13 @@ function readLimits({ log }: AppContext, podApp: PodApp): AppLimits {
 	return limits;
 }
 
-/** Gives the device when the source is one. */
-function mountVolume(context: AppContext, podApp: PodApp, root: AppRoot, mount: AppMount): AppDevice[] {
+/** `device` is there when the source is one, `place` is the path of the volume without links. */
+function mountVolume(
+	context: AppContext,
+	podApp: PodApp,
+	root: AppRoot,
+	mount: AppMount,
+): { readonly place: string; readonly device?: AppDevice } {
 	const { volume, path: target, readOnly } = mount;
 	if (mount.implicit) {
 		context.log.info(
@@ -112,17 +122,21 @@ function mountVolume(context: AppContext, podApp: PodApp, root: AppRoot, mount: 
 				});
 	const name = `volume ${volume.name}`;
 	const recursive = volume.recursive ?? true;
-	const mounted = mountInApp(context.syscall, root, {
+	const { stat, place } = mountInApp(context.syscall, root, {
 		...{ name, source, target, readOnly, recursive },
+		...(volume.kind === "host"
+			? { bounds: parseVolumeBounds(context.environment[VOLUME_BOUNDS_VARIABLE]) }
+			: {}),
 		...(context.shift === 0 ? {} : { replaceDevice: (stat) => makePodNode(context, stat, readOnly) }),
 	});
-	return isDevice(mounted) ? [{ ...describeDevice(mounted), readOnly }] : [];
+	return isDevice(stat) ? { place, device: { ...describeDevice(stat), readOnly } } : { place };
 }
 
 interface SpecParts {
 	readonly root: AppRoot;
 	readonly limits: AppLimits;
 	readonly mounts: readonly AppMount[];
+	readonly places: readonly string[];
 	readonly notify: boolean;
 	readonly capabilities: readonly string[];
 	readonly sockets: readonly ActivationSocket[];
@@ -144,7 +158,7 @@ function makeSpec(context: AppContext, podApp: PodApp, parts: SpecParts): AppSpe
 		readOnlyRoot: podApp.runtime.readOnlyRootFS,
 		bindSys,
 		makeDevices: context.ownKernel,
-		volumes: context.ownKernel ? parts.mounts.map((mount) => mount.path) : [],
+		volumes: context.ownKernel ? parts.places : [],
 		binds: ["/run/systemd/journal", `-${CONTAINER_MARKER}`, ...(notify ? ["/run/systemd/notify"] : [])],
 		readOnlyPaths: READ_ONLY_PATHS.filter(protects),
 		hiddenPaths: hiddenPaths(context.ownKernel).filter(protects),
