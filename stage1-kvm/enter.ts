@@ -24,11 +24,6 @@ export async function enter(argv: string[], context: Stage1Context): Promise<num
 	const syscall = await syscallOf(context);
 	const terminal = { TERM: context.environment.TERM ?? "vt100" };
 	process.chdir(context.podDirectory);
-<<<<<<< HEAD
 	const words = ["enter", `--app=${app}`, `--wait=${WAIT_SECONDS}`, ...(probe ? ["--probe"] : [])];
-	return createLinuxSyscall().execve(client, [...words, "--", ...command], terminal, []);
-=======
-	const words = ["enter", `--app=${app}`, `--wait=${WAIT_SECONDS}`, "--", ...command];
-	return syscall.execve(client, words, terminal, []);
->>>>>>> 4ba6777432fab34d7658ffee69e4f4700066601a
+	return syscall.execve(client, [...words, "--", ...command], terminal, []);
 }

@@ -44,14 +44,14 @@ const DEFAULT_FILTER: AppFilter = { files: [ARGUMENT_FILTER_FILES.app, FILTER_FI
 /**
  * What the seccomp isolators of an app come to. A refused call returns an error, EPERM unless the isolator names
  * one; rkt killed the process. An allow-list that ends up empty refuses everything. `readKnownCalls` gives the text of
- * {@link KNOWN_CALLS_FILE}. Errors: `seccomp-set-unknown`, `seccomp-call-unknown`, `seccomp-errno-unknown`.
+ * {@link KNOWN_CALLS_FILE}; without it every name counts as that of a call. Errors: `seccomp-set-unknown`, `seccomp-call-unknown`, `seccomp-errno-unknown`.
  */
-export function appFilter(seccomp: AppLimits["seccomp"], readKnownCalls: () => string): AppFilter {
+export function appFilter(seccomp: AppLimits["seccomp"], readKnownCalls?: () => string): AppFilter {
 	if (seccomp === undefined) return DEFAULT_FILTER;
 	const errno = errnoValue(seccomp.errno ?? "EPERM");
-	const known = new Set(readKnownCalls().split("\n"));
+	const known = readKnownCalls && new Set(readKnownCalls().split("\n"));
 	const onlyKnown = (calls: readonly string[]): string[] =>
-		[...new Set(calls)].filter((call) => known.has(call));
+		[...new Set(calls)].filter((call) => known?.has(call) ?? true);
 	for (const name of seccomp.set) requireKnown(name, known);
 	const all = seccomp.set.includes("@appc.io/all");
 	const calls = onlyKnown(seccomp.set.flatMap(expand));
@@ -93,8 +93,8 @@ function filesOfRemoved(calls: readonly string[]): string[] {
 	return [...(calls.includes("unshare") ? [clone] : []), socket];
 }
 
-function requireKnown(name: string, known: ReadonlySet<string>): void {
-	if (name.startsWith("@") || known.has(name)) return;
+function requireKnown(name: string, known: ReadonlySet<string> | undefined): void {
+	if (name.startsWith("@") || (known?.has(name) ?? true)) return;
 	fail("seccomp-call-unknown", `the seccomp isolator names an unknown system call ${name}`, {
 		hint: "syscalls(2) lists the names",
 	});

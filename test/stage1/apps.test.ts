@@ -129,8 +129,8 @@ t.test("mounts of an app", (t) => {
 	const mounts = (list: unknown[]) =>
 		resolveMounts(podApp({ mountPoints }, { runtime: { name: "app", mounts: list } }), volumes);
 	t.match(mounts([{ volume: "other", path: "logs" }]), [
-		{ path: "/logs", readOnly: true, implicit: false },
 		{ path: "/data/", volume: { name: "data" }, readOnly: true, implicit: false },
+		{ path: "/logs", readOnly: true, implicit: false },
 	]);
 	t.match(mounts([]).at(-1), { volume: { name: "app-logs", kind: "empty" }, implicit: true });
 	t.equal(mounts([]).length, 2, "one for each path");
