@@ -3,6 +3,7 @@
  * failure is said on the console and ends the machine, so that nothing hangs.
  */
 #define _GNU_SOURCE
+#include "baseline.h"
 #include "network.h"
 #include "trace.h"
 
@@ -214,6 +215,9 @@ int main(void)
 		errno = 0;
 		give_up("network");
 	}
+	const char *missing = install_baseline();
+	if (missing)
+		give_up(missing);
 	trace(0, "machine init");
 	execve(SYSTEMD, is_debugged() ? loud : quiet, environment);
 	give_up(SYSTEMD);

@@ -8,9 +8,10 @@ import type { RunOptions } from "../arguments.ts";
 import type { HostFile } from "../network/name-files.ts";
 import type { Pod, PodApp } from "../pod.ts";
 import * as podPaths from "../pod-paths.ts";
-import { appFilter } from "../security/app-filter.ts";
+import { ownDirectory } from "../run/own-files.ts";
+import { appFilter, KNOWN_CALLS_FILE } from "../security/app-filter.ts";
 import { appCapabilities, capabilityMask } from "../security/capabilities.ts";
-import { HIDDEN_PATHS, READ_ONLY_PATHS } from "../security/protected-paths.ts";
+import { hiddenPaths, READ_ONLY_PATHS } from "../security/protected-paths.ts";
 import type { ActivationSocket, AssignedSockets } from "../sockets/assign-sockets.ts";
 import type { AppDevice, AppStreams, AppUnit } from "../units/app-unit.ts";
 import { socketUnitName } from "../units/socket-unit.ts";
@@ -145,18 +146,22 @@ function makeSpec(context: AppContext, podApp: PodApp, parts: SpecParts): AppSpe
 	const { options } = context;
 	const { root, limits, notify } = parts;
 	const user = resolveAppUser(podApp, root, context.shift);
-	const filter = options.disableSeccomp ? { files: [] } : appFilter(limits.seccomp);
+	const filter = options.disableSeccomp ? { files: [] } : appFilter(limits.seccomp, readKnownCalls);
 	const filtered = filter.files.length > 0 || filter.compiled !== undefined;
+	const bindSys = !parts.mounts.some((mount) => isAtOrBelow(mount.path, "/sys"));
+	// Who mounts something there wants it as it is.
+	const protects = (target: string): boolean =>
+		!options.disablePaths && (bindSys || !isAtOrBelow(target, "/sys"));
 	return {
 		app: podApp.name,
 		root: podPaths.guestAppRootfs(podApp.name),
 		readOnlyRoot: podApp.runtime.readOnlyRootFS,
-		bindSys: !parts.mounts.some((mount) => isAtOrBelow(mount.path, "/sys")),
+		bindSys,
 		makeDevices: context.ownKernel,
 		volumes: context.ownKernel ? parts.places : [],
 		binds: ["/run/systemd/journal", `-${CONTAINER_MARKER}`, ...(notify ? ["/run/systemd/notify"] : [])],
-		readOnlyPaths: options.disablePaths ? [] : READ_ONLY_PATHS,
-		hiddenPaths: options.disablePaths ? [] : HIDDEN_PATHS,
+		readOnlyPaths: READ_ONLY_PATHS.filter(protects),
+		hiddenPaths: hiddenPaths(context.ownKernel).filter(protects),
 		user,
 		workingDirectory: podApp.app.workingDirectory || "/",
 		capabilities: capabilityMask(parts.capabilities),
@@ -172,6 +177,10 @@ function makeSpec(context: AppContext, podApp: PodApp, parts: SpecParts): AppSpe
 		preStart: resolveHook(podApp, "pre-start", root),
 		postStop: resolveHook(podApp, "post-stop", root),
 	};
+}
+
+function readKnownCalls(): string {
+	return fs.readFileSync(path.join(ownDirectory(), "seccomp", KNOWN_CALLS_FILE), "utf8");
 }
 
 function isAtOrBelow(target: string, directory: string): boolean {
@@ -196,7 +205,7 @@ function makeUnit(
 		hasPostStop: spec.postStop.length > 0,
 		limits: supportedLimits(context, podApp, limits),
 		ownKernel: context.ownKernel,
-		devices: context.options.disablePaths ? undefined : devices,
+		devices,
 		sockets: spec.socketNames.length > 0 ? [socketUnitName(podApp.name)] : [],
 	};
 }
