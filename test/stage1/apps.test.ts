@@ -209,6 +209,7 @@ const UNIT: AppUnit = {
 	notify: true,
 	hasPreStart: true,
 	hasPostStop: true,
+	stopSignal: 3,
 	limits: { memoryLimit: 1024n * 1024n, cpuLimit: 5n, cpuShares: 512, pidsLimit: 10n, oomScoreAdjust: 3 },
 	devices: [{ kind: "char", major: 10, minor: 229, readOnly: true }],
 	ownKernel: false,
