@@ -53,7 +53,8 @@ function measureImage(
 	}));
 	// A layer that an image has twice lies on the disk once.
 	const distinct = [...new Map(measured.map((layer) => [layer.diffId, layer])).values()];
-	const sum = (list: readonly LayerSize[]): number => list.reduce((total, { size: bytes }) => total + bytes, 0);
+	const sum = (list: readonly LayerSize[]): number =>
+		list.reduce((total, { size: bytes }) => total + bytes, 0);
 	return {
 		total: sum(distinct) + treeStoreSize,
 		shared: sum(distinct.filter(({ sharedBy }) => sharedBy.length > 0)),

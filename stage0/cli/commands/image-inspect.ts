@@ -46,5 +46,10 @@ async function inspectImage(
 		});
 	}
 	const manifest = await store.manifest(key);
-	return { record, manifest, sizes: measured, tree: process.geteuid?.() === 0 ? store.treeOf(key) : undefined };
+	return {
+		record,
+		manifest,
+		sizes: measured,
+		tree: process.geteuid?.() === 0 ? store.treeOf(key) : undefined,
+	};
 }

@@ -9,7 +9,13 @@ const SHORT_DIGITS = 12;
 
 /** An image as `rkt image inspect` prints it: a line `NAME: VALUE` for everything that it has. */
 export function describeImage(image: InspectedImage): string {
-	const lines = [...identity(image), ...origin(image), ...places(image), ...layers(image), ...execution(image)];
+	const lines = [
+		...identity(image),
+		...origin(image),
+		...places(image),
+		...layers(image),
+		...execution(image),
+	];
 	return lines.map(([name, value]) => `${name}: ${value}\n`).join("");
 }
 

@@ -1,5 +1,5 @@
-import { annotationValue } from "../../../appc/schema/common.ts";
 import { DOCKER_ANNOTATIONS } from "../../../appc/oci/oci-annotations.ts";
+import { annotationValue } from "../../../appc/schema/common.ts";
 import { appMembers } from "../../../appc/schema/serialize.ts";
 import type { InspectedImage } from "../commands/image-inspect.ts";
 
