@@ -3,6 +3,7 @@ import * as path from "node:path";
 import t from "tap";
 import { createLinuxSyscall } from "../../lib/syscall/linux.ts";
 import { openStore } from "../../stage0/store/store.ts";
+import { kernelAnnotations } from "../../stage1/guest-kernel.ts";
 import { importOci } from "../support/import-oci.ts";
 import { busyboxFiles, imageManifest, makeAci } from "../support/make-aci.ts";
 import { makeOciImage } from "../support/oci-image.ts";
@@ -21,6 +22,8 @@ const config = { Cmd: ["sh"], User: "worker", ExposedPorts: { "80/tcp": {} }, Vo
 const image = makeOciImage({ layers: [base, top], config });
 const other = makeOciImage({ layers: [base], config: { Cmd: ["true"] } });
 
+const kernel = { release: "6.1.0-test", source: "made up", sha512: "0".repeat(128) };
+
 const rkt = async (...args: string[]) => {
 	const result = await host.rkt(args);
 	t.equal(result.status, 0, `${args.join(" ")}\n${result.stderr}`);
@@ -32,7 +35,8 @@ t.before(async () => {
 	await importOci(store, image, "app");
 	await importOci(store, other, "other");
 	const file = path.join(host.directory, "plain.aci");
-	await makeAci(file, { manifest: imageManifest("example.com/plain"), files: busyboxFiles() });
+	const manifest = { ...imageManifest("example.com/plain"), annotations: kernelAnnotations(kernel) };
+	await makeAci(file, { manifest, files: busyboxFiles() });
 	await rkt("fetch", "--insecure-options=image", file);
 });
 
@@ -76,10 +80,7 @@ t.test("image list reads no manifest", async (t) => {
 	fs.renameSync(manifests, `${manifests}.away`);
 	t.teardown(() => fs.renameSync(`${manifests}.away`, manifests));
 	const list = JSON.parse(await rkt("image", "list", "--format=json")) as Listed[];
-	t.ok(
-		list.some(({ name }) => name === "example.com/plain:1.0.0"),
-		"an image that is an archive",
-	);
+	t.match(list, [{ name: "example.com/plain:1.0.0", guest_kernel: kernel }], "the record has all of it");
 });
 
 t.test("image inspect", async (t) => {
