@@ -46,6 +46,8 @@ const execution = once(() =>
 		/** Seconds; docker only. */
 		StopTimeout: z.optional(z.int()),
 		Shell: z.optional(words()),
+		/** docker only: what builds on top of the image run. */
+		OnBuild: z.optional(words()),
 		Healthcheck: z.optional(healthcheck()),
 	}),
 );

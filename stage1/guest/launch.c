@@ -109,5 +109,7 @@ int main(int argc, char **argv)
 	if (!isatty(0))
 		unsetenv("TERM");
 	enter_app_root(&spec);
+	if (spec.forward_output && argc == 2)
+		forward_output(&spec);
 	confine_and_exec(&spec, filters, command);
 }

@@ -6,7 +6,7 @@ import { readMounts } from "../../lib/mountinfo.ts";
 import { isSupervisorReady, readExitStatuses } from "../../stage1/pod-record.ts";
 import { shellApp } from "../stage1/conformance/cases.ts";
 import { appLines, makeFixtures } from "../stage1/conformance/run-case.ts";
-import { checkEnterSignals, checkStubbornApp } from "../stage1/conformance/signals.ts";
+import { checkEnterSignals, checkStopSignal, checkStubbornApp } from "../stage1/conformance/signals.ts";
 import { distDirectory } from "../support/dist-directory.ts";
 import { createMiniStage0, type MiniApp, type MiniPod } from "../support/mini-stage0.ts";
 import { enterPrivateHost } from "../support/private-host.ts";
@@ -141,6 +141,8 @@ t.test("enter on a terminal gives the command another one", async (t) => {
 t.test("signals reach a command that was entered", (t) => checkEnterSignals(t, stage0, fixtures));
 
 t.test("an app that ignores SIGTERM is killed", (t) => checkStubbornApp(t, stage0, fixtures));
+
+t.test("the stop signal of an image", (t) => checkStopSignal(t, stage0, fixtures));
 
 t.test("interactive on a terminal", async (t) => {
 	const pod = stage0.prepare([shell("tty; stty size; read line; echo got:$line; exit 6")]);
