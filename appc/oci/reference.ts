@@ -6,7 +6,6 @@ export interface RegistryReference {
 	readonly registry: string;
 	/** With `library/` for the short names of docker's own registry. */
 	readonly repository: string;
-	/** Absent exactly when there is a digest. */
 	readonly tag?: string | undefined;
 	readonly digest?: string | undefined;
 }
@@ -22,10 +21,18 @@ const REPOSITORY = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 
 /**
- * Reads `[HOST[:PORT]/]NAME[:TAG][@DIGEST]`, the grammar of docker and podman; a digest makes a tag meaningless.
- * Returns what is wrong as a string.
+ * Reads `[HOST[:PORT]/]NAME[:TAG][@DIGEST]`, the grammar of docker and podman; the tag is `latest` when there is
+ * none, and means nothing beside a digest. Returns what is wrong as a string.
  */
 export function parseRegistryReference(text: string): RegistryReference | string {
+	const named = parseNamedReference(text);
+	if (typeof named === "string") return named;
+	const { registry, repository, tag = "latest", digest } = named;
+	return digest === undefined ? { registry, repository, tag } : { registry, repository, digest };
+}
+
+/** {@link parseRegistryReference} with exactly the parts that are written there. */
+export function parseNamedReference(text: string): RegistryReference | string {
 	const at = text.indexOf("@");
 	const digest = at === -1 ? undefined : text.slice(at + 1);
 	const named = at === -1 ? text : text.slice(0, at);
@@ -41,7 +48,7 @@ export function parseRegistryReference(text: string): RegistryReference | string
 	}
 	const place = splitHost(path);
 	if (typeof place === "string") return place;
-	return digest === undefined ? { ...place, tag: tag ?? "latest" } : { ...place, digest };
+	return { ...place, tag, digest };
 }
 
 export function isTag(text: string): boolean {

@@ -18,8 +18,6 @@ export interface BlobDownload {
 	readonly descriptor: Pick<OciDescriptor, "digest" | "size">;
 	/** Where the bytes are kept until the blob is whole, so that a killed download can go on. */
 	readonly slot?: DownloadSlot;
-	/** Called with the number of new bytes. */
-	readonly onBytes?: (count: number) => void;
 }
 
 /**
@@ -27,16 +25,10 @@ export interface BlobDownload {
  * is asked for. Size and digest are left to the reader.
  * Errors: `download-truncated`, `registry-answer-invalid`, `disk-full`, those of {@link Registry}.
  */
-export async function* fetchBlob({
-	registry,
-	descriptor,
-	slot,
-	onBytes,
-}: BlobDownload): AsyncGenerator<Buffer> {
+export async function* fetchBlob({ registry, descriptor, slot }: BlobDownload): AsyncGenerator<Buffer> {
 	let offset = 0;
 	for (const chunk of slot ? readPart(slot, descriptor.size) : []) {
 		offset += chunk.length;
-		onBytes?.(chunk.length);
 		yield chunk;
 	}
 	for (let breaks = 0; offset < descriptor.size; ) {
@@ -44,7 +36,6 @@ export async function* fetchBlob({
 			for await (const chunk of bytesFrom(registry, descriptor, offset)) {
 				if (slot) writeAt(slot, chunk, offset);
 				offset += chunk.length;
-				onBytes?.(chunk.length);
 				crashPoint("fetch-downloading");
 				yield chunk;
 			}
