@@ -157,8 +157,8 @@ async function fillPod(
 async function renderImage(workspace: Workspace, idOrPrefix: string): Promise<RenderedImage> {
 	const { store } = workspace;
 	const key = store.resolveKey(idOrPrefix);
-	const { treeId, rootfs } = await store.ensureTree(key);
-	return { manifest: store.manifestText(key), treeId, rootfs };
+	const tree = await store.ensureTree(key);
+	return { manifest: store.manifestText(key), ...tree };
 }
 
 /** Falls back to copying with one line that says why. */
