@@ -25,19 +25,15 @@ interface Work extends ImportLayersOptions {
 }
 
 /**
- * Gets the layers of an image into the store that are not there, some at once. The first error ends all of them.
+ * Sees to it that the store has and keeps the layers of an image, some at once. The first error ends all of them.
  * Errors: those of {@link OciImage.openLayer} and of `ensureLayer`.
  */
 export async function importLayers(image: OciImage, options: ImportLayersOptions): Promise<void> {
-	const missing = missingLayers(image, options.store);
-	if (missing.length === 0) return;
-	const total = missing.reduce((sum, index) => sum + (image.layers[index]?.descriptor.size ?? 0), 0);
-	const { label } = options;
-	const count = `${missing.length} layer${missing.length === 1 ? "" : "s"}`;
-	const progress = label === undefined ? undefined : createProgress(`${label}, ${count}`, total);
+	const wanted = distinctLayers(image);
+	const progress = startProgress(image, wanted, options);
 	const work: Work = { ...options, image, progress, bytes: 0, failure: undefined };
 	const worker = async (): Promise<void> => {
-		for (let index = missing.shift(); index !== undefined && !work.failure; index = missing.shift()) {
+		for (let index = wanted.shift(); index !== undefined && !work.failure; index = wanted.shift()) {
 			await importLayer(index, work).catch((error) => {
 				work.failure ??= { error };
 			});
@@ -52,13 +48,24 @@ export async function importLayers(image: OciImage, options: ImportLayersOptions
 }
 
 /** The same layer may stand several times in an image. */
-function missingLayers({ layers }: OciImage, store: Pick<Store, "hasLayer">): number[] {
-	const seen = new Set<string>();
-	return layers.flatMap(({ diffId }, index) => {
-		if (seen.has(diffId)) return [];
-		seen.add(diffId);
-		return store.hasLayer(diffId) ? [] : [index];
-	});
+function distinctLayers({ layers }: OciImage): number[] {
+	const first = new Map<string, number>();
+	for (const [index, { diffId }] of layers.entries()) if (!first.has(diffId)) first.set(diffId, index);
+	return [...first.values()];
+}
+
+function startProgress(
+	{ layers }: OciImage,
+	wanted: readonly number[],
+	{ label, store }: ImportLayersOptions,
+): Progress | undefined {
+	const missing = wanted
+		.map((index) => layers[index] as OciLayer)
+		.filter((layer) => !store.hasLayer(layer.diffId));
+	if (label === undefined || missing.length === 0) return undefined;
+	const count = `${missing.length} layer${missing.length === 1 ? "" : "s"}`;
+	const total = missing.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
+	return createProgress(`${label}, ${count}`, total);
 }
 
 async function importLayer(index: number, work: Work): Promise<void> {
@@ -87,7 +94,6 @@ async function ensureLayer(index: number, work: Work): Promise<void> {
 	try {
 		await store.ensureLayer({
 			diffId,
-			mediaType: descriptor.mediaType,
 			source: `layer ${descriptor.digest} of ${image.source}`,
 			open: () => {
 				stream = watchStream(image.openLayer(index), (chunk) => count(chunk, work));

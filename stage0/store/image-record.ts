@@ -40,6 +40,8 @@ export interface ImageRecord {
 	readonly source: string;
 	/** SHA-256 of the stored manifest in hex, so that a damaged one is noticed without reading the archive. */
 	readonly manifestHash: string;
+	/** Of an OCI image: its layers, bottom first, `sha256:` and 64 hex digits each. It has no blob. */
+	readonly layers?: readonly string[];
 }
 
 /** The record, or undefined when there is none or it is damaged, in which case the image has to be fetched again. */

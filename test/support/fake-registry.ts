@@ -57,7 +57,9 @@ export async function startFakeRegistry(): Promise<FakeRegistry> {
 		if (kind === "manifests" && document) {
 			const { bytes, mediaType } = document;
 			const digest = { "docker-content-digest": sha256(bytes) };
-			response.writeHead(200, { "content-type": mediaType, "content-length": bytes.length, ...digest }).end(bytes);
+			response
+				.writeHead(200, { "content-type": mediaType, "content-length": bytes.length, ...digest })
+				.end(bytes);
 		} else if (kind === "blobs" && blob) sendBlob(blob, headers.range, response);
 		else {
 			const error = { errors: [{ code: kind === "blobs" ? "BLOB_UNKNOWN" : "MANIFEST_UNKNOWN" }] };
