@@ -5,6 +5,7 @@ import type { Stage1Context } from "../stage1/entrypoints.ts";
 import { readRecordedProcess } from "../stage1/pod-record.ts";
 import { ownDirectory } from "../stage1/run/own-files.ts";
 import { requireSpec } from "../stage1/run/spec-path.ts";
+import { syscallOf } from "../stage1/shared-state.ts";
 
 /** An emulated guest on a busy machine may still be starting; one that is silent for longer is lost. */
 const WAIT_SECONDS = 120;
@@ -20,9 +21,9 @@ export async function enter(argv: string[], context: Stage1Context): Promise<num
 	}
 	requireSpec(context.podDirectory, app);
 	const client = path.join(ownDirectory(), "vm/client");
-	const { createLinuxSyscall } = await import("../lib/syscall/linux.ts");
+	const syscall = await syscallOf(context);
 	const terminal = { TERM: context.environment.TERM ?? "vt100" };
 	process.chdir(context.podDirectory);
 	const words = ["enter", `--app=${app}`, `--wait=${WAIT_SECONDS}`, "--", ...command];
-	return createLinuxSyscall().execve(client, words, terminal, []);
+	return syscall.execve(client, words, terminal, []);
 }

@@ -8,6 +8,7 @@ import type { Stage1Context } from "../stage1/entrypoints.ts";
 import { readContainerPid } from "../stage1/pod-record.ts";
 import { ownDirectory } from "../stage1/run/own-files.ts";
 import { requireSpec } from "../stage1/run/spec-path.ts";
+import { syscallOf } from "../stage1/shared-state.ts";
 
 /**
  * The entry point `enter`: becomes the helper that runs a command in an app. Everything that it uses comes from the
@@ -35,9 +36,9 @@ export async function enter(argv: string[], context: Stage1Context): Promise<num
 		"--",
 		...options.command,
 	];
-	const { createLinuxSyscall } = await import("../lib/syscall/linux.ts");
+	const syscall = await syscallOf(context);
 	const terminal = { TERM: environment.TERM ?? "vt100" };
-	return createLinuxSyscall().execve(helper, arguments_, terminal, [spec, filters]);
+	return syscall.execve(helper, arguments_, terminal, [spec, filters]);
 }
 
 /** In hexadecimal. */

@@ -9,6 +9,7 @@ import type { Label } from "../types/labels.ts";
 import { quote } from "../types/quote.ts";
 import { refuseConfig } from "./config-refusal.ts";
 import { convertExecution } from "./convert-execution.ts";
+import { digestParts } from "./digest.ts";
 import type { OciImageConfig } from "./image-config.ts";
 import { platformLabels } from "./image-platform.ts";
 import { OCI_REFUSAL } from "./manifest.ts";
@@ -51,7 +52,7 @@ export function imageManifestOf(
 		{
 			acKind: "ImageManifest",
 			acVersion: APPC_VERSION,
-			name: imageName(image),
+			name: ociImageName(image),
 			labels: imageLabels(image),
 			...(execution ? { app: execution.app } : {}),
 			annotations: [
@@ -72,7 +73,11 @@ export function imageManifestOf(
 	return manifest;
 }
 
-function imageName({ reference, configDigest }: ConvertibleImage): string {
+/** The name of the appc image, by which keys are chosen. */
+export function ociImageName({
+	reference,
+	configDigest,
+}: Pick<ConvertibleImage, "reference" | "configDigest">): string {
 	if (reference) return sanitizeACIdentifier(`${reference.registry}/${reference.repository}`);
 	const hex = configDigest.slice(configDigest.indexOf(":") + 1);
 	return `localhost/image-${hex.slice(0, UNNAMED_DIGITS)}`;

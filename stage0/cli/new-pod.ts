@@ -1,13 +1,19 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import type { ImageManifest } from "../../appc/schema/image-manifest.ts";
 import type { PodManifest } from "../../appc/schema/pod-manifest.ts";
 import { fail } from "../../lib/errors.ts";
 import { type Lock, waitForLock } from "../../lib/lock.ts";
 import { mark } from "../../lib/trace.ts";
-import { type AnnotatedManifest, hasOwnUsers, readEntrypoints } from "../../stage1/entrypoints.ts";
+import {
+	type AnnotatedManifest,
+	hasOwnUsers,
+	type ReadManifests,
+	readEntrypoints,
+} from "../../stage1/entrypoints.ts";
 import { fetchImage } from "../fetch/fetch-image.ts";
 import { resolveStage1 } from "../fetch/resolve-stage1.ts";
-import { buildPodManifest } from "../pod/build-manifest.ts";
+import { type AppSource, buildPodManifest } from "../pod/build-manifest.ts";
 import { checkNames } from "../pod/check-names.ts";
 import { discardPod } from "../pod/delete-pod.ts";
 import { overlayProblem } from "../pod/overlay-support.ts";
@@ -24,6 +30,8 @@ export interface NewPod {
 	/** In `prepare`, locked, filled. */
 	readonly pod: LockedPod;
 	readonly manifest: PodManifest;
+	/** Undefined for a ready manifest, whose images were not read. */
+	readonly manifests: ReadManifests | undefined;
 }
 
 export interface NewPodOptions {
@@ -40,6 +48,7 @@ interface Planned {
 	/** The text that is stored, and what it means. */
 	readonly text: string;
 	readonly manifest: PodManifest;
+	readonly images?: ReadonlyMap<string, ImageManifest>;
 }
 
 /**
@@ -70,7 +79,8 @@ export async function makeNewPod(
 	const lock = lockPreparing(workspace);
 	try {
 		const pod = await fillPod(workspace, planned, { overlay, privateUsers }, options);
-		return { pod, manifest: planned.manifest };
+		const { manifest, images } = planned;
+		return { pod, manifest, manifests: images && { pod: manifest, images } };
 	} finally {
 		lock.release();
 	}
@@ -90,7 +100,7 @@ async function planManifest(
 ): Promise<Omit<Planned, "stage1Key">> {
 	if (flags.podManifest !== undefined) return readReadyManifest(flags.podManifest, workspace.store);
 	const { store, fetching } = workspace;
-	const apps = [];
+	const apps: AppSource[] = [];
 	for (const { reference, signature, overrides } of flags.images) {
 		const imageId = await fetchImage(reference, { ...fetching, pullPolicy: flags.pullPolicy, signature });
 		const image = await store.manifest(imageId);
@@ -99,15 +109,18 @@ async function planManifest(
 			imageId,
 			image,
 			overrides,
-			mergeEnvironment: (variables: Parameters<typeof mergeEnvironment>[0]) =>
-				mergeEnvironment(variables, flags.environment, own),
+			mergeEnvironment: (variables) => mergeEnvironment(variables, flags.environment, own),
 		});
 	}
 	context.log.debug(`${apps.length} images are in the store`);
 	const caller = { user: String(process.getuid?.() ?? 0), group: String(process.getgid?.() ?? 0) };
 	const { serializeManifest } = await import("../../appc/schema/serialize.ts");
 	const manifest = buildPodManifest({ apps, volumes: flags.volumes, ports: flags.ports, caller });
-	return { manifest, text: serializeManifest(manifest) };
+	const images = manifest.apps.map(({ name }, index): [string, ImageManifest] => [
+		name,
+		(apps[index] as AppSource).image,
+	]);
+	return { manifest, text: serializeManifest(manifest), images: new Map(images) };
 }
 
 async function fillPod(
@@ -144,8 +157,8 @@ async function fillPod(
 async function renderImage(workspace: Workspace, idOrPrefix: string): Promise<RenderedImage> {
 	const { store } = workspace;
 	const key = store.resolveKey(idOrPrefix);
-	const { treeId, rootfs } = await store.ensureTree(key);
-	return { manifest: store.manifestText(key), treeId, rootfs };
+	const tree = await store.ensureTree(key);
+	return { manifest: store.manifestText(key), ...tree };
 }
 
 /** Falls back to copying with one line that says why. */

@@ -1,4 +1,4 @@
-import { DIFF_IDS_ANNOTATION } from "../../appc/oci/diff-ids-annotation.ts";
+import { OCI_ANNOTATIONS } from "../../appc/oci/oci-annotations.ts";
 import { fail } from "../../lib/errors.ts";
 import { layerHex, MAX_LAYERS } from "./layer-id.ts";
 
@@ -23,5 +23,5 @@ function diffIdsOf(manifestText: string): string | undefined {
 	const { annotations } = JSON.parse(manifestText) as {
 		annotations?: readonly { name: string; value: string }[] | null;
 	};
-	return annotations?.find(({ name }) => name === DIFF_IDS_ANNOTATION)?.value;
+	return annotations?.find(({ name }) => name === OCI_ANNOTATIONS.diffIds)?.value;
 }

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import * as fs from "node:fs";
 import * as path from "node:path";
-import { readTextIfExists, replaceFile, writeFileAtomic } from "../../lib/files.ts";
+import { readTextIfExists, writeFileAtomic } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
+import { encodeStamps, replaceStamps, STAMPS_FILE } from "./tree-stamps.ts";
 import { describeTree } from "./tree-walk.ts";
 
 /** What was written beside a tree. */
@@ -21,7 +21,7 @@ export function recordTree(directory: string, syscall: Syscall): TreeRecord {
 	const { lines, stamps, size } = describeTree(directory, syscall);
 	const list = lines.map(({ line }) => `${line}\n`).join("");
 	const hash = digest(list);
-	const files = { files: list, stamps: JSON.stringify(stamps), hash, size: String(size) };
+	const files = { files: list, [STAMPS_FILE]: encodeStamps(stamps), hash, size: String(size) };
 	for (const [name, text] of Object.entries(files)) writeFileAtomic(path.join(directory, name), text, 0o600);
 	return { hash, size };
 }
@@ -58,7 +58,7 @@ export function checkWholeTree(directory: string, syscall: Syscall): TreeCheckRe
 	);
 	const differences = compare(expected, found);
 	if (differences.length > 0) return { state: "damaged", differences };
-	replaceFile(path.join(directory, "stamps"), JSON.stringify(stamps), 0o600);
+	replaceStamps(directory, stamps);
 	return { state: "intact" };
 }
 
@@ -82,36 +82,4 @@ function compare(
 function sameAttributes(one: string, other: string): boolean {
 	const bare = (line: string): string => JSON.stringify({ ...JSON.parse(line), Digest: "", Size: 0 });
 	return bare(one) === bare(other);
-}
-
-/**
- * True when nothing was written to any file or directory since its content was last checked: every one still has its
- * inode, time of change and size. No content is read; whatever differs is for {@link checkWholeTree} to judge. What the
- * disk itself loses or flips is not seen here. About 3 µs a file.
- */
-export function isUntouched(directory: string): boolean {
-	const stamps = readStamps(path.join(directory, "stamps"));
-	if (stamps === undefined) return false;
-	const prefix = `${directory}/`;
-	for (let at = 0; at < stamps.length; at += 4) {
-		const stats = fs.lstatSync(prefix + stamps[at], { throwIfNoEntry: false });
-		if (
-			stats === undefined ||
-			stats.ino !== stamps[at + 1] ||
-			stats.ctimeMs !== stamps[at + 2] ||
-			stats.size !== stamps[at + 3]
-		)
-			return false;
-	}
-	return true;
-}
-
-/** Name, inode, time of change in milliseconds and size in turn. */
-function readStamps(file: string): (string | number)[] | undefined {
-	try {
-		const stamps: unknown = JSON.parse(readTextIfExists(file) ?? "null");
-		return Array.isArray(stamps) && stamps.length >= 4 && stamps.length % 4 === 0 ? stamps : undefined;
-	} catch {
-		return undefined;
-	}
 }

@@ -8,27 +8,38 @@ import { imageNotFound, intactRecord } from "./image-store.ts";
 import type { StoreLayout } from "./layout.ts";
 import { acquireLock } from "./named-lock.ts";
 import { treeIdOf } from "./tree-images.ts";
+import { treeDirectories, treeLowers } from "./tree-layers.ts";
+import { isUntouched } from "./tree-stamps.ts";
+import type { TreeVerdict } from "./verify-tree.ts";
 
 export interface RenderedTree {
 	/** `deps-sha512-` and 128 hex digits. */
 	readonly treeId: string;
-	/** The root file system, a directory that must never be written to. */
+	/** The root file system, or what an OCI image has of its own in it: a directory that must never be written to. */
 	readonly rootfs: string;
+	/** The directories whose union the root file system is, uppermost first; `rootfs` is the first. */
+	readonly lowers: readonly string[];
 }
-
-export type TreeCheck = "verified" | "not-rendered" | "damaged";
 
 /** Root file systems rendered from images, `<data>/cas/tree`. Writing needs root. */
 export interface TreeStore {
 	/** Where the tree of an image is or would be. Error `image-not-found`, also for a dependency. */
 	treeOf(key: string): RenderedTree & { readonly rendered: boolean };
+	/** The `lowers` of a tree. */
+	lowersOf(treeId: string): string[];
 	/**
 	 * The tree of an image with its dependencies; renders it unless that was done before, and marks the image as used.
 	 * Errors: `image-not-found`, `image-damaged`, `tree-not-written`, `disk-full`, `data-directory-unusable`.
 	 */
 	ensureTree(key: string, options?: { readonly rebuild?: boolean }): Promise<RenderedTree>;
-	/** Compares a tree with the hash taken when it was rendered. */
-	verifyTree(key: string): Promise<TreeCheck>;
+	/** Reads every file of a tree and compares it with what was rendered. */
+	verifyTree(key: string): Promise<TreeVerdict>;
+	/**
+	 * Before a tree is run: sees whether anything of it was touched since it was rendered or last read whole, and only then,
+	 * or with `whole`, reads all of it. What is damaged is taken out of use, so that it is rendered or fetched anew.
+	 * Errors: `image-damaged`, which names the file; `tree-missing`.
+	 */
+	checkTree(treeId: string, options?: { readonly whole?: boolean }): Promise<void>;
 	removeTree(treeId: string): void;
 	/** Bytes of file content; 0 when it is not rendered. */
 	treeSize(treeId: string): number;
@@ -42,21 +53,25 @@ export function createTreeStore(layout: StoreLayout, syscall: Syscall): TreeStor
 		ensureTree: async (key, { rebuild = false } = {}) => {
 			const record = requireRecord(layout, key);
 			const { rendered, ...tree } = locateTree(layout, record);
-			if (rendered && !rebuild) touchRecord(layout, key);
-			else {
-				const { writeTree } = await import("./write-tree.ts");
-				await writeTree(layout, syscall, { record, tree, rebuild });
+			if (rendered && !rebuild) {
+				touchRecord(layout, key);
+				return tree;
 			}
-			return tree;
+			const { writeTree } = await import("./write-tree.ts");
+			await writeTree(layout, syscall, { record, treeId: tree.treeId, rebuild });
+			return { ...tree, lowers: treeLowers(layout, tree.treeId) };
 		},
+		lowersOf: (treeId) => treeLowers(layout, treeId),
 		verifyTree: async (key) => {
 			const { treeId, rendered } = locateTree(layout, requireRecord(layout, key));
-			if (!rendered) return "not-rendered";
-			const { digestTree } = await import("./tree-hash.ts");
-			const { hash } = digestTree(layout.tree(treeId), syscall);
-			return hash === fs.readFileSync(path.join(layout.tree(treeId), "hash"), "utf8")
-				? "verified"
-				: "damaged";
+			if (!rendered) return { state: "not-rendered" };
+			const { verifyTree } = await import("./verify-tree.ts");
+			return verifyTree(layout, syscall, treeId);
+		},
+		checkTree: async (treeId, { whole = false } = {}) => {
+			if (!whole && treeDirectories(layout, treeId).every(isUntouched)) return;
+			const { refuseDamaged } = await import("./verify-tree.ts");
+			await refuseDamaged(layout, syscall, treeId);
 		},
 		removeTree: (treeId) => removeTree(layout, syscall, treeId),
 		treeSize: (treeId) => readSize(layout, treeId),
@@ -81,7 +96,8 @@ function locateTree(layout: StoreLayout, record: ImageRecord): RenderedTree & { 
 	const treeId = treeIdOf(layout, record);
 	const directory = layout.tree(treeId);
 	const rendered = fs.existsSync(path.join(directory, "rendered"));
-	return { treeId, rootfs: path.join(directory, "rootfs"), rendered };
+	const lowers = treeLowers(layout, treeId);
+	return { treeId, rootfs: path.join(directory, "rootfs"), lowers, rendered };
 }
 
 /** The marker goes first: what is left of a killed removal is no tree. */

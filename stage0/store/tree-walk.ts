@@ -2,12 +2,12 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { isKeptAttribute } from "./kept-attributes.ts";
+import type { Stamps } from "./tree-stamps.ts";
 
 export interface TreeDescription {
 	/** In lexical order, directory by directory; `name` is `rootfs` or below it. */
 	readonly lines: readonly { readonly name: string; readonly line: string }[];
-	/** Name, inode, time of change in milliseconds and size of each entry in turn. */
-	readonly stamps: readonly (string | number)[];
+	readonly stamps: Stamps;
 	/** Bytes of file content, a file with several names once. */
 	readonly size: number;
 }

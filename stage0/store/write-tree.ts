@@ -7,6 +7,7 @@ import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { flushFileSystem } from "./flush.ts";
 import { type ImageRecord, readRecord, writeRecord } from "./image-record.ts";
 import { readManifest } from "./image-store.ts";
+import { createLayerHold } from "./layer-hold.ts";
 import { createLayout, type StoreLayout, unusable } from "./layout.ts";
 import { createTreeDirectory } from "./locked-directory.ts";
 import { withLock } from "./named-lock.ts";
@@ -14,11 +15,11 @@ import { removeImage } from "./remove-image.ts";
 import { DamagedImageError, renderTree } from "./render-tree.ts";
 import { flatImages } from "./tree-images.ts";
 import { recordTree } from "./tree-record.ts";
-import { emptyTree, type RenderedTree } from "./tree-store.ts";
+import { emptyTree } from "./tree-store.ts";
 
 export interface TreeRequest {
 	readonly record: ImageRecord;
-	readonly tree: RenderedTree;
+	readonly treeId: string;
 	/** Also when the tree is there. */
 	readonly rebuild: boolean;
 }
@@ -27,9 +28,7 @@ export interface TreeRequest {
 export async function writeTree(layout: StoreLayout, syscall: Syscall, request: TreeRequest): Promise<void> {
 	try {
 		createLayout(layout);
-		await withLock(syscall, layout.treeLock(request.tree.treeId), () =>
-			writeLocked(layout, syscall, request),
-		);
+		await withLock(syscall, layout.treeLock(request.treeId), () => writeLocked(layout, syscall, request));
 	} catch (error) {
 		if (error instanceof DamagedImageError) forget(layout, syscall, error.key);
 		throw unusable(error, layout.dataDirectory);
@@ -37,19 +36,38 @@ export async function writeTree(layout: StoreLayout, syscall: Syscall, request: 
 }
 
 async function writeLocked(layout: StoreLayout, syscall: Syscall, request: TreeRequest): Promise<void> {
-	const { record, tree, rebuild } = request;
-	const directory = layout.tree(tree.treeId);
+	const { record, treeId, rebuild } = request;
+	const directory = layout.tree(treeId);
 	if (!rebuild && fs.existsSync(path.join(directory, "rendered"))) return;
-	emptyTree(layout, tree.treeId);
+	emptyTree(layout, treeId);
 	createTreeDirectory(directory);
 	crashPoint("tree-begin");
 	try {
-		await renderTree(layout, flatImages(layout, record), directory);
+		if (record.layers) await writeLayered(layout, syscall, record, directory);
+		else await renderTree(layout, flatImages(layout, record), directory);
 	} catch (error) {
-		emptyTree(layout, tree.treeId);
+		emptyTree(layout, treeId);
 		throw error;
 	}
 	await completeTree(layout, syscall, record, directory);
+}
+
+/** The collector leaves the layers alone until the tree names them. */
+async function writeLayered(
+	layout: StoreLayout,
+	syscall: Syscall,
+	record: ImageRecord,
+	directory: string,
+): Promise<void> {
+	const { writeLayeredTree } = await import("./write-layered-tree.ts");
+	const layers = record.layers ?? [];
+	const hold = createLayerHold(layout, syscall);
+	hold.take(layers);
+	try {
+		await writeLayeredTree(layout, syscall, record, directory);
+	} finally {
+		hold.drop(layers);
+	}
 }
 
 /** Makes a written root file system a tree that counts. Call it with the tree's lock. */

@@ -74,12 +74,14 @@ export function prepareApp(context: AppContext, podApp: PodApp): PreparedApp {
 		prepareAppRoot(root, notify);
 		if (!context.ownKernel) mountDevices(syscall, root, { sharedMemory: context.sharedMemory, owner: shift });
 		const mounts = resolveMounts(podApp, pod.manifest.volumes);
-		const devices = mounts.flatMap((mount) => mountVolume(context, podApp, root, mount));
+		const volumes = mounts.map((mount) => mountVolume(context, podApp, root, mount));
+		const devices = volumes.flatMap(({ device }) => device ?? []);
+		const places = volumes.map(({ place }) => place);
 		mountNameFiles(syscall, pod.directory, root, context.hostFiles);
 		if (isDockerImage(podApp.image)) makeWorkingDirectory(podApp, root);
 		const capabilities = appCapabilities(limits.capabilities, !context.options.disableCapabilities);
 		const sockets = context.sockets.byApp.get(podApp.name) ?? [];
-		const spec = makeSpec(context, podApp, { root, limits, mounts, notify, capabilities, sockets });
+		const spec = makeSpec(context, podApp, { root, limits, mounts, places, notify, capabilities, sockets });
 		const unit = makeUnit(context, podApp, { spec, limits, devices });
 		return { spec, unit, sockets, devices, capabilities };
 	} finally {
@@ -99,8 +101,13 @@ function readLimits({ log }: AppContext, podApp: PodApp): AppLimits {
 	return limits;
 }
 
-/** Gives the device when the source is one. */
-function mountVolume(context: AppContext, podApp: PodApp, root: AppRoot, mount: AppMount): AppDevice[] {
+/** `device` is there when the source is one, `place` is the path of the volume without links. */
+function mountVolume(
+	context: AppContext,
+	podApp: PodApp,
+	root: AppRoot,
+	mount: AppMount,
+): { readonly place: string; readonly device?: AppDevice } {
 	const { volume, path: target, readOnly } = mount;
 	if (mount.implicit) {
 		context.log.info(
@@ -116,11 +123,11 @@ function mountVolume(context: AppContext, podApp: PodApp, root: AppRoot, mount: 
 				});
 	const name = `volume ${volume.name}`;
 	const recursive = volume.recursive ?? true;
-	const mounted = mountInApp(context.syscall, root, {
+	const { stat, place } = mountInApp(context.syscall, root, {
 		...{ name, source, target, readOnly, recursive },
 		...(context.shift === 0 ? {} : { replaceDevice: (stat) => makePodNode(context, stat, readOnly) }),
 	});
-	return isDevice(mounted) ? [{ ...describeDevice(mounted), readOnly }] : [];
+	return isDevice(stat) ? { place, device: { ...describeDevice(stat), readOnly } } : { place };
 }
 
 /** docker makes it, and images rely on that. */
@@ -132,6 +139,7 @@ interface SpecParts {
 	readonly root: AppRoot;
 	readonly limits: AppLimits;
 	readonly mounts: readonly AppMount[];
+	readonly places: readonly string[];
 	readonly notify: boolean;
 	readonly capabilities: readonly string[];
 	readonly sockets: readonly ActivationSocket[];
@@ -149,7 +157,7 @@ function makeSpec(context: AppContext, podApp: PodApp, parts: SpecParts): AppSpe
 		readOnlyRoot: podApp.runtime.readOnlyRootFS,
 		bindSys: !parts.mounts.some((mount) => isAtOrBelow(mount.path, "/sys")),
 		makeDevices: context.ownKernel,
-		volumes: context.ownKernel ? parts.mounts.map((mount) => mount.path) : [],
+		volumes: context.ownKernel ? parts.places : [],
 		binds: ["/run/systemd/journal", `-${CONTAINER_MARKER}`, ...(notify ? ["/run/systemd/notify"] : [])],
 		readOnlyPaths: options.disablePaths ? [] : READ_ONLY_PATHS,
 		hiddenPaths: options.disablePaths ? [] : HIDDEN_PATHS,

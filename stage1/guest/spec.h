@@ -24,7 +24,7 @@ struct spec {
 	struct list binds;
 	struct list readonly;
 	struct list masks;
-	/* Where volumes are, whose mounts the host has restricted for itself only. */
+	/* With `make_devices`: where volumes are, without links, whose mounts the host has restricted for itself only. */
 	struct list volumes;
 	uid_t uid;
 	gid_t gid;

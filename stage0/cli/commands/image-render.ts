@@ -12,7 +12,7 @@ export const renderImage: Handler = async (context, { options, args }) => {
 	const { openStore } = await import("../../store/store.ts");
 	const store = openStore(findDataDirectory(context), await loadSyscall());
 	const key = findImage(store, word);
-	const damaged = (await store.verifyTree(key)) === "damaged";
+	const damaged = (await store.verifyTree(key)).state === "damaged";
 	const { rootfs } = await store.ensureTree(key, { rebuild: damaged });
 	const target = makeTargetDirectory(directory, options.on("overwrite"));
 	if (options.on("rootfs-only")) {

@@ -19,7 +19,7 @@ export const runImages: Handler = async (context, invocation) => {
 	const workspace = await openWorkspace(context);
 	mark("stage0 flags");
 	const { syscall, dataDirectory, config } = workspace;
-	const { pod, manifest } = await makeNewPod(context, workspace, flags, {
+	const { pod, manifest, manifests } = await makeNewPod(context, workspace, flags, {
 		check: (made) => {
 			checkInteractive(start.interactive, made.apps.length);
 			checkPortsHaveNetwork(made.ports, start.net, context.environment);
@@ -35,7 +35,16 @@ export const runImages: Handler = async (context, invocation) => {
 	try {
 		const mdsToken = await registerForStart(start, pod, appNames);
 		place = toRun(dataDirectory, pod, outlivesPower(start.net));
-		const request = { syscall, dataDirectory, pod: place, appNames, flags: start, config, mdsToken };
+		const request = {
+			syscall,
+			dataDirectory,
+			pod: place,
+			appNames,
+			manifests,
+			flags: start,
+			config,
+			mdsToken,
+		};
 		await mountForStart(request);
 		mark("stage0 mounts");
 		beginPodTrace(place.directory, began);

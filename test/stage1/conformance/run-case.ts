@@ -55,5 +55,6 @@ export function makeFixtures(directory: string): Fixtures {
 	fs.symlinkSync("../../../../etc/outside", path.join(busybox, "deep/link"));
 	fs.mkdirSync(path.join(volume, "below"), { recursive: true });
 	fs.writeFileSync(path.join(volume, "file"), "content\n");
+	fs.writeFileSync(path.join(volume, "below/deep"), "");
 	return { busybox, volume };
 }
