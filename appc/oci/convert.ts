@@ -9,7 +9,6 @@ import type { Label } from "../types/labels.ts";
 import { quote } from "../types/quote.ts";
 import { refuseConfig } from "./config-refusal.ts";
 import { convertExecution } from "./convert-execution.ts";
-import { digestParts } from "./digest.ts";
 import type { OciImageConfig } from "./image-config.ts";
 import { platformLabels } from "./image-platform.ts";
 import { OCI_REFUSAL } from "./manifest.ts";
