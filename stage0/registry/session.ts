@@ -44,8 +44,9 @@ export function openSession(endpoint: Endpoint, options: SessionOptions): Sessio
 		try {
 			return await ask(scheme);
 		} catch (error) {
+			if (scheme === "http" || !isErrno(error, "network-failed")) throw error;
 			// Only where the user allowed plain http, and the server does not speak TLS at all.
-			if (scheme === "http" || !insecure.http || !isErrno(error, "network-failed")) throw error;
+			if (!insecure.http) throw withoutTls(error as RktError, host);
 			const response = await ask("http");
 			scheme = "http";
 			return response;
@@ -124,6 +125,14 @@ async function answerChallenge(
 	}
 	if (credentials?.type === "password") return basicAuthorization(credentials.user, credentials.password);
 	return refuseUnauthorized(source, "it wants a user and a password, and none are configured");
+}
+
+function withoutTls(error: RktError, host: string): RktError {
+	if (!error.message.includes("does not answer in TLS")) return error;
+	return new RktError(error.code, `${host}: the registry does not speak https`, {
+		hint: "if plain http is meant: --insecure-options=http, or for this registry alone registries.d (docs/configuration.md)",
+		cause: error,
+	});
 }
 
 function refuseUnauthorized(source: string, problem: string): never {
