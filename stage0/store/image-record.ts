@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import type { Label } from "../../appc/types/labels.ts";
 import { isErrno } from "../../lib/errors.ts";
 import { writeFileAtomic } from "../../lib/files.ts";
+import type { GuestKernel } from "../../stage1/guest-kernel.ts";
 import { type StoreLayout, unreadable } from "./layout.ts";
 
 /** An image that the manifest of another one names. */
@@ -42,6 +43,8 @@ export interface ImageRecord {
 	readonly manifestHash: string;
 	/** Of an OCI image: its layers, bottom first, `sha256:` and 64 hex digits each. It has no blob. */
 	readonly layers?: readonly string[];
+	/** The kernel of a stage1 image; null: none. Undefined in records that do not say. */
+	readonly guestKernel?: GuestKernel | null;
 }
 
 /** The record, or undefined when there is none or it is damaged, in which case the image has to be fetched again. */
