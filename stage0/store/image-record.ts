@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import type { Label } from "../../appc/types/labels.ts";
 import { isErrno } from "../../lib/errors.ts";
@@ -57,8 +58,8 @@ export function readRecord(layout: StoreLayout, key: string): ImageRecord | unde
 		throw unreadable(error, layout.dataDirectory);
 	}
 	try {
-		const record = JSON.parse(fs.readFileSync(fd, "utf8")) as ImageRecord;
-		if (record.key !== key || !Array.isArray(record.dependencies)) return undefined;
+		const record = decodeRecord(fs.readFileSync(fd, "utf8"));
+		if (record?.key !== key || !Array.isArray(record.dependencies)) return undefined;
 		return { ...record, lastUsed: fs.fstatSync(fd).mtimeMs };
 	} catch (error) {
 		if (error instanceof SyntaxError) return undefined;
@@ -70,7 +71,20 @@ export function readRecord(layout: StoreLayout, key: string): ImageRecord | unde
 
 /** Writes the record, which also counts as use. */
 export function writeRecord(layout: StoreLayout, record: Omit<ImageRecord, "lastUsed">): void {
-	writeFileAtomic(layout.info(record.key), `${JSON.stringify({ ...record, lastUsed: undefined })}\n`, 0o660);
+	const text = JSON.stringify({ ...record, lastUsed: undefined });
+	const checked = JSON.stringify({ ...JSON.parse(text), checksum: checksum(text) });
+	writeFileAtomic(layout.info(record.key), `${checked}\n`, 0o660);
+}
+
+/** Undefined when it is not what was written. Records of earlier versions have no check sum. */
+function decodeRecord(text: string): ImageRecord | undefined {
+	const { checksum: expected, ...record } = JSON.parse(text) as ImageRecord & { checksum?: string };
+	const right = expected === undefined || expected === checksum(JSON.stringify(record));
+	return right ? record : undefined;
+}
+
+function checksum(text: string): string {
+	return createHash("sha256").update(text).digest("hex");
 }
 
 /** The keys of all records, also of damaged ones. */
