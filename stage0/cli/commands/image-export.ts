@@ -13,8 +13,7 @@ export const exportImage: Handler = async (context, { options, args }) => {
 	const file = path.resolve(name);
 	if (fs.existsSync(file) && !options.on("overwrite")) refuseExisting(file);
 	const { openStore } = await import("../../store/store.ts");
-	const syscall = await loadSyscall();
-	const store = openStore(findDataDirectory(context), syscall);
+	const store = openStore(findDataDirectory(context), await loadSyscall());
 	const key = findImage(store, word);
 	const temporary = `${file}.${randomSuffix()}.tmp`;
 	try {
@@ -23,7 +22,7 @@ export const exportImage: Handler = async (context, { options, args }) => {
 			await pipeline(blob, createFile(temporary));
 		} else {
 			const { exportLayered } = await import("../../store/export-layered.ts");
-			await exportLayered(store, syscall, key, () => createFile(temporary));
+			await exportLayered(store, key, () => createFile(temporary));
 		}
 		if (options.on("overwrite")) fs.renameSync(temporary, file);
 		else linkNew(temporary, file);
