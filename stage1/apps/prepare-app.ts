@@ -169,7 +169,7 @@ function makeSpec(context: AppContext, podApp: PodApp, parts: SpecParts): AppSpe
 		filter,
 		keeperStdio: context.streams === "keeper",
 		plainConsole: context.streams === "journal",
-		forwardOutput: context.streams === "journal" && isDockerImage(podApp.image),
+		openOutput: isDockerImage(podApp.image),
 		socketNames: parts.sockets.map(({ port }) => port),
 		notify,
 		environment: appEnvironment(podApp, {

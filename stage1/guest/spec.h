@@ -42,8 +42,8 @@ struct spec {
 	bool keeper_stdio;
 	/* Output goes through the pod's console, which nobody types at. */
 	bool plain_console;
-	/* Output goes through pipes, which can be opened by name. */
-	bool forward_output;
+	/* The app can open its output by name. */
+	bool open_output;
 	/* The names of the ports whose sockets the app gets, in the order of the descriptors. */
 	struct list sockets;
 	bool pass_notify;

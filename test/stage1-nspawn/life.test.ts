@@ -145,7 +145,9 @@ t.test("an app that ignores SIGTERM is killed", (t) => checkStubbornApp(t, stage
 t.test("the stop signal of an image", (t) => checkStopSignal(t, stage0, fixtures));
 
 t.test("interactive on a terminal", async (t) => {
-	const pod = stage0.prepare([shell("tty; stty size; read line; echo got:$line; exit 6")]);
+	const work = "tty; stty size; read line; echo got:$line >/dev/stdout; exit 6";
+	const annotations = [{ name: "appc.io/docker/repository", value: "busybox" }];
+	const pod = stage0.prepare([shell(work, { user: "1000", group: "1000", annotations })]);
 	t.teardown(() => stage0.remove(pod));
 	const words = stage0
 		.startCommand(pod, ["--interactive"])
