@@ -12,7 +12,7 @@ import {
 	checkTermination,
 } from "../stage1/conformance/life.ts";
 import { appLines, makeFixtures } from "../stage1/conformance/run-case.ts";
-import { checkEnterSignals, checkStubbornApp } from "../stage1/conformance/signals.ts";
+import { checkEnterSignals, checkStopSignal, checkStubbornApp } from "../stage1/conformance/signals.ts";
 import { distDirectory } from "../support/dist-directory.ts";
 import { createMiniStage0, type MiniApp, type MiniPod } from "../support/mini-stage0.ts";
 import { enterPrivateHost } from "../support/private-host.ts";
@@ -146,8 +146,12 @@ t.test("signals reach a command that was entered", (t) => checkEnterSignals(t, s
 
 t.test("an app that ignores SIGTERM is killed", (t) => checkStubbornApp(t, stage0, fixtures));
 
+t.test("the stop signal of an image", (t) => checkStopSignal(t, stage0, fixtures));
+
 t.test("interactive on a terminal", async (t) => {
-	const pod = stage0.prepare([shell("tty; stty size; read line; echo got:$line; exit 6")]);
+	const work = "tty; stty size; read line; echo got:$line >/dev/stdout; exit 6";
+	const annotations = [{ name: "appc.io/docker/repository", value: "busybox" }];
+	const pod = stage0.prepare([shell(work, { user: "1000", group: "1000", annotations })]);
 	t.teardown(() => stage0.remove(pod));
 	const words = stage0
 		.startCommand(pod, ["--interactive"])
