@@ -9,8 +9,9 @@ import type { FetchOptions } from "../../../stage0/fetch/fetch-options.ts";
 import { verifyOciImage } from "../../../stage0/fetch/verify-oci.ts";
 import { parseCosignKey } from "../../../stage0/keystore/cosign-keys.ts";
 import { openKeystore } from "../../../stage0/keystore/keystore.ts";
+import { fetchManifest } from "../../../stage0/registry/fetch-manifest.ts";
 import { openRegistry } from "../../../stage0/registry/registry.ts";
-import { findRegistryManifest } from "../../../stage0/registry/registry-image.ts";
+import { choosePlatformManifest } from "../../../stage0/registry/registry-image.ts";
 import { type FakeRegistry, startFakeRegistry } from "../../support/fake-registry.ts";
 import { descriptor, json, makeIndex, makeOciImage, OCI_INDEX } from "../../support/oci-image.ts";
 import { fileEntry, makeLayer, sha256 } from "../../support/oci-layer.ts";
@@ -105,7 +106,11 @@ async function newWorld(t: Test, trusted: readonly Signer[] = [p256], prefix?: s
 			insecure: { http: true, tls: false },
 			log,
 		});
-		const { path: documents } = await findRegistryManifest(client, reference);
+		const { path: documents } = await choosePlatformManifest(
+			client,
+			reference,
+			await fetchManifest(client, reference.digest ?? reference.tag ?? ""),
+		);
 		const options = { keystore, log, signature } as unknown as FetchOptions;
 		await verifyOciImage(
 			{ name, source: `docker://${wanted}`, path: documents, remote: { registry: client, reference } },
