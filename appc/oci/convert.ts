@@ -9,7 +9,6 @@ import type { Label } from "../types/labels.ts";
 import { quote } from "../types/quote.ts";
 import { refuseConfig } from "./config-refusal.ts";
 import { convertExecution } from "./convert-execution.ts";
-import { digestParts } from "./digest.ts";
 import type { OciImageConfig } from "./image-config.ts";
 import { platformLabels } from "./image-platform.ts";
 import { OCI_REFUSAL } from "./manifest.ts";
@@ -79,7 +78,8 @@ export function ociImageName({
 	configDigest,
 }: Pick<ConvertibleImage, "reference" | "configDigest">): string {
 	if (reference) return sanitizeACIdentifier(`${reference.registry}/${reference.repository}`);
-	return `localhost/image-${digestParts(configDigest).hex.slice(0, UNNAMED_DIGITS)}`;
+	const hex = configDigest.slice(configDigest.indexOf(":") + 1);
+	return `localhost/image-${hex.slice(0, UNNAMED_DIGITS)}`;
 }
 
 function imageLabels({ reference, config, source }: ConvertibleImage): Label[] {

@@ -78,7 +78,12 @@ export async function makeNewPod(
 	const overlay = flags.overlay && !reportOverlayProblem(context, workspace.dataDirectory);
 	const lock = lockPreparing(workspace);
 	try {
-		const pod = await fillPod(workspace, planned, { overlay, privateUsers }, options);
+		const pod = await fillPod(
+			workspace,
+			planned,
+			{ overlay, privateUsers, verifyAll: flags.verifyAll },
+			options,
+		);
 		const { manifest, images } = planned;
 		return { pod, manifest, manifests: images && { pod: manifest, images } };
 	} finally {
@@ -126,14 +131,14 @@ async function planManifest(
 async function fillPod(
 	workspace: Workspace,
 	planned: Planned,
-	how: Pick<PrepareRequest, "overlay" | "privateUsers">,
+	{ verifyAll, ...how }: Pick<PrepareRequest, "overlay" | "privateUsers"> & { readonly verifyAll: boolean },
 	options: NewPodOptions,
 ): Promise<LockedPod> {
 	const { syscall, dataDirectory } = workspace;
-	const stage1 = await renderImage(workspace, planned.stage1Key);
+	const stage1 = await renderImage(workspace, planned.stage1Key, verifyAll);
 	const apps = [];
 	for (const app of planned.manifest.apps) {
-		apps.push({ name: app.name, ...(await renderImage(workspace, app.image.id)) });
+		apps.push({ name: app.name, ...(await renderImage(workspace, app.image.id, verifyAll)) });
 	}
 	mark("stage0 trees");
 	const pod = createPod(syscall, dataDirectory);
@@ -154,10 +159,16 @@ async function fillPod(
 	}
 }
 
-async function renderImage(workspace: Workspace, idOrPrefix: string): Promise<RenderedImage> {
+/** Nothing is run of an image that was changed since it was rendered. Errors: `image-damaged`. */
+async function renderImage(
+	workspace: Workspace,
+	idOrPrefix: string,
+	verifyAll: boolean,
+): Promise<RenderedImage> {
 	const { store } = workspace;
 	const key = store.resolveKey(idOrPrefix);
 	const tree = await store.ensureTree(key);
+	await store.checkTree(tree.treeId, { whole: verifyAll });
 	return { manifest: store.manifestText(key), ...tree };
 }
 

@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import { isErrno } from "../../lib/errors.ts";
 import { LOCK_SH, type Syscall } from "../../lib/syscall/syscall.ts";
 import type { StoreLayout } from "./layout.ts";
 
@@ -19,7 +20,8 @@ export function createLayerHold(layout: StoreLayout, syscall: Syscall): LayerHol
 			for (const layer of layers) needed.add(layer);
 			if (fd !== undefined) return;
 			const flags = fs.constants.O_RDONLY | fs.constants.O_CREAT | fs.constants.O_NOFOLLOW;
-			const opened = fs.openSync(layout.layersInUse, flags, 0o660);
+			const opened = openLock(layout.layersInUse, flags);
+			if (opened === undefined) return;
 			try {
 				syscall.flock(opened, LOCK_SH);
 			} catch (error) {
@@ -35,4 +37,14 @@ export function createLayerHold(layout: StoreLayout, syscall: Syscall): LayerHol
 			fd = undefined;
 		},
 	};
+}
+
+/** Where nothing can be written, nothing is collected either. */
+function openLock(file: string, flags: number): number | undefined {
+	try {
+		return fs.openSync(file, flags, 0o660);
+	} catch (error) {
+		if (isErrno(error, "EACCES", "EROFS")) return undefined;
+		throw error;
+	}
 }

@@ -9,6 +9,8 @@ import type { StoreLayout } from "./layout.ts";
 export interface LayerSource {
 	/** `sha256:` and the SHA-256 of the uncompressed archive in hex. */
 	readonly diffId: string;
+	/** As its descriptor says. The content decides: real images are not always right. */
+	readonly mediaType?: string;
 	/** For messages. */
 	readonly source: string;
 	/** The bytes as they are stored there, compressed or not. Called at most once, when the layer is wanted. */
@@ -32,13 +34,13 @@ export interface LayeredImage {
 
 /** Layers of OCI images, `<data>/cas/layer`: each unpacked once, whatever number of images has it. */
 export interface LayerStore {
+	/** Of one that is there, the collector keeps off from then on, as after {@link LayerStore.ensureLayer}. */
 	hasLayer(diffId: string): boolean;
 	/** Undefined when the layer is not there. */
 	layerInfo(diffId: string): LayerInfo | undefined;
 	/**
 	 * Sees to it that a layer is there: of several callers, in whatever process, one reads and unpacks it, and the others
-	 * wait. Call it for every layer of an image, also for those that are there: from then on until
-	 * {@link LayerStore.importLayered} the collector leaves it alone. Who is not root keeps the archive instead, which root
+	 * wait. From then on until {@link LayerStore.importLayered} the collector leaves the layer alone. Who is not root keeps the archive instead, which root
 	 * unpacks later.
 	 * Errors: `layer-digest-mismatch`, those of `readLayer`, `tree-not-written`, `disk-full`, `data-directory-unusable`.
 	 */
@@ -53,7 +55,11 @@ export interface LayerStore {
 export function createLayerStore(layout: StoreLayout, syscall: Syscall): LayerStore {
 	const hold = createLayerHold(layout, syscall);
 	return {
-		hasLayer: (diffId) => hasLayer(layout, diffId),
+		hasLayer: (diffId) => {
+			if (!hasLayer(layout, diffId)) return false;
+			hold.take([diffId]);
+			return hasLayer(layout, diffId);
+		},
 		layerInfo: (diffId) => readLayerInfo(layout, diffId),
 		ensureLayer: async (layer) => {
 			const { ensureLayer } = await import("./ensure-layer.ts");

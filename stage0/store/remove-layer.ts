@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { crashPoint } from "../../lib/crash-point.ts";
 import { isErrno } from "../../lib/errors.ts";
-import { fsyncPath, listDirectory, randomSuffix } from "../../lib/files.ts";
+import { fsyncPath, listDirectory, lstatIfExists, randomSuffix } from "../../lib/files.ts";
 import { lockPath } from "../../lib/lock.ts";
 import { LOCK_EX, LOCK_NB, type Syscall } from "../../lib/syscall/syscall.ts";
 import { readRecord, recordedKeys } from "./image-record.ts";
@@ -44,21 +44,35 @@ function moveAway(layout: StoreLayout, hex: string): string | undefined {
 
 /**
  * Removes layers that no image and no tree names, and what killed commands left of layers; nothing while a fetch is
- * under way. Returns the diff IDs.
+ * under way. Layers that a fetch got less than `graceMs` ago stay, because the next one goes on with them. Only root
+ * can. Returns the diff IDs.
  */
-export function collectLayers(layout: StoreLayout, syscall: Syscall): string[] {
+export function collectLayers(
+	layout: StoreLayout,
+	syscall: Syscall,
+	{ only, graceMs = 0 }: { readonly only?: ReadonlySet<string>; readonly graceMs?: number } = {},
+): string[] {
 	if (process.geteuid?.() !== 0 || !fs.existsSync(layout.layerDirectory)) return [];
 	const alone = lockAlone(layout, syscall);
 	if (alone === undefined) return [];
 	try {
 		const named = namedLayers(layout);
-		const all = new Set([...unpackedLayers(layout), ...packedLayers(layout)]);
-		const removed = [...all].filter((hex) => !named.has(hex) && removeLayer(layout, syscall, hex));
+		const all = [...new Set([...unpackedLayers(layout), ...packedLayers(layout)])];
+		const unused = all.filter(
+			(hex) => !named.has(hex) && (only?.has(`sha256:${hex}`) ?? true) && ageOf(layout, hex) >= graceMs,
+		);
+		const removed = unused.filter((hex) => removeLayer(layout, syscall, hex));
 		sweepLayerDirectory(layout, syscall);
 		return removed.map((hex) => `sha256:${hex}`);
 	} finally {
 		fs.closeSync(alone);
 	}
+}
+
+/** Milliseconds since the layer came into the store. */
+function ageOf(layout: StoreLayout, hex: string): number {
+	const stats = lstatIfExists(layout.layer(hex)) ?? lstatIfExists(layout.layerBlob(hex));
+	return stats ? Math.max(0, Date.now() - stats.ctimeMs) : 0;
 }
 
 /** Undefined when somebody is fetching or rendering (layer-hold.ts). */

@@ -1,6 +1,8 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import type { AciContent } from "../../appc/aci/directory-entries.ts";
 import { crashPoint } from "../../lib/crash-point.ts";
+import { fail } from "../../lib/errors.ts";
 import { listDirectory } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { type ImageRecord, touchRecord } from "./image-record.ts";
@@ -10,7 +12,7 @@ import { acquireLock } from "./named-lock.ts";
 import { treeIdOf } from "./tree-images.ts";
 import { treeDirectories, treeLowers } from "./tree-layers.ts";
 import { isUntouched } from "./tree-stamps.ts";
-import type { TreeVerdict } from "./verify-tree.ts";
+import type { DamagedFile, TreeVerdict } from "./verify-tree.ts";
 
 export interface RenderedTree {
 	/** `deps-sha512-` and 128 hex digits. */
@@ -35,6 +37,18 @@ export interface TreeStore {
 	/** Reads every file of a tree and compares it with what was rendered. */
 	verifyTree(key: string): Promise<TreeVerdict>;
 	/**
+	 * Makes a damaged tree anew from the archive of its image, and takes damaged layers out of the store.
+	 * Errors: `image-damaged` when the image has to be fetched again; those of {@link TreeStore.ensureTree}.
+	 */
+	repairTree(key: string, files: readonly DamagedFile[]): Promise<void>;
+	/** False when the stored archive of an image is not what its key says. True for an OCI image, which has none. */
+	verifyArchive(key: string): Promise<boolean>;
+	/**
+	 * The files of an image with its dependencies as archive entries `rootfs` and below, in order, each with its content.
+	 * Renders it first. Errors: those of {@link TreeStore.ensureTree}.
+	 */
+	entriesOf(key: string): Promise<Iterable<AciContent>>;
+	/**
 	 * Before a tree is run: sees whether anything of it was touched since it was rendered or last read whole, and only then,
 	 * or with `whole`, reads all of it. What is damaged is taken out of use, so that it is rendered or fetched anew.
 	 * Errors: `image-damaged`, which names the file; `tree-missing`.
@@ -48,7 +62,7 @@ export interface TreeStore {
 }
 
 export function createTreeStore(layout: StoreLayout, syscall: Syscall): TreeStore {
-	return {
+	const store: TreeStore = {
 		treeOf: (key) => locateTree(layout, requireRecord(layout, key)),
 		ensureTree: async (key, { rebuild = false } = {}) => {
 			const record = requireRecord(layout, key);
@@ -68,6 +82,22 @@ export function createTreeStore(layout: StoreLayout, syscall: Syscall): TreeStor
 			const { verifyTree } = await import("./verify-tree.ts");
 			return verifyTree(layout, syscall, treeId);
 		},
+		repairTree: async (key, files) => {
+			const record = requireRecord(layout, key);
+			const { takeOutOfUse } = await import("./verify-tree.ts");
+			await takeOutOfUse(layout, syscall, treeIdOf(layout, record), files);
+			if (files.every(({ layer }) => layer === undefined)) await store.ensureTree(key, { rebuild: true });
+			else failDamagedLayers(record);
+		},
+		verifyArchive: async (key) => {
+			const { verifyArchive } = await import("./verify-archive.ts");
+			return verifyArchive(layout, requireRecord(layout, key));
+		},
+		entriesOf: async (key) => {
+			const { lowers } = await store.ensureTree(key);
+			const { mergedEntries } = await import("./merged-entries.ts");
+			return mergedEntries(lowers, syscall);
+		},
 		checkTree: async (treeId, { whole = false } = {}) => {
 			if (!whole && treeDirectories(layout, treeId).every(isUntouched)) return;
 			const { refuseDamaged } = await import("./verify-tree.ts");
@@ -84,6 +114,13 @@ export function createTreeStore(layout: StoreLayout, syscall: Syscall): TreeStor
 			return unused;
 		},
 	};
+	return store;
+}
+
+function failDamagedLayers({ name, source }: ImageRecord): never {
+	fail("image-damaged", `layers of the image ${name} were damaged: they were removed from the store`, {
+		hint: `get them again with rkt fetch ${source}`,
+	});
 }
 
 function requireRecord(layout: StoreLayout, key: string): ImageRecord {

@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import type { AciContent } from "../../appc/aci/directory-entries.ts";
 import { crashPoint } from "../../lib/crash-point.ts";
 import { isErrno } from "../../lib/errors.ts";
 import { fsyncPath, writeFileAtomic } from "../../lib/files.ts";
@@ -10,10 +11,12 @@ import { readManifest } from "./image-store.ts";
 import { createLayerHold } from "./layer-hold.ts";
 import { createLayout, type StoreLayout, unusable } from "./layout.ts";
 import { createTreeDirectory } from "./locked-directory.ts";
+import { mergedEntries } from "./merged-entries.ts";
 import { withLock } from "./named-lock.ts";
 import { removeImage } from "./remove-image.ts";
-import { DamagedImageError, renderTree } from "./render-tree.ts";
-import { flatImages } from "./tree-images.ts";
+import { DamagedImageError, readBlob, renderTree } from "./render-tree.ts";
+import { flatImages, treeIdOf } from "./tree-images.ts";
+import { treeLowers } from "./tree-layers.ts";
 import { recordTree } from "./tree-record.ts";
 import { emptyTree } from "./tree-store.ts";
 
@@ -44,12 +47,40 @@ async function writeLocked(layout: StoreLayout, syscall: Syscall, request: TreeR
 	crashPoint("tree-begin");
 	try {
 		if (record.layers) await writeLayered(layout, syscall, record, directory);
-		else await renderTree(layout, flatImages(layout, record), directory);
+		else await renderImages(layout, syscall, record, directory);
 	} catch (error) {
 		emptyTree(layout, treeId);
 		throw error;
 	}
 	await completeTree(layout, syscall, record, directory);
+}
+
+/** OCI images among the dependencies have trees of their own, which must be there first. */
+async function renderImages(
+	layout: StoreLayout,
+	syscall: Syscall,
+	record: ImageRecord,
+	directory: string,
+): Promise<void> {
+	const images = flatImages(layout, record);
+	const lowers = new Map<string, string[]>();
+	for (const { id } of images) {
+		const dependency = readRecord(layout, id);
+		if (!dependency?.layers) continue;
+		const treeId = treeIdOf(layout, dependency);
+		await writeTree(layout, syscall, { record: dependency, treeId, rebuild: false });
+		lowers.set(id, treeLowers(layout, treeId));
+	}
+	await renderTree(layout, images, directory, async (image, onEntry) => {
+		const union = lowers.get(image.id);
+		if (union === undefined) return readBlob(layout, image, onEntry);
+		for (const { entry, body } of mergedEntries(union, syscall)) await onEntry(entry, streamOf(body));
+	});
+}
+
+async function* streamOf(body: AciContent["body"]): AsyncGenerator<Buffer> {
+	if (Buffer.isBuffer(body)) yield body;
+	else if (body !== undefined) yield* body;
 }
 
 /** The collector leaves the layers alone until the tree names them. */

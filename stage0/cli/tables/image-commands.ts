@@ -43,13 +43,14 @@ Keys are OpenPGP keys, or with --cosign public keys that cosign made, which sign
 		name: "image list",
 		summary: "List images in the local store",
 		usage: "[flags]",
-		description: `Lists the images with size and times. The column kernel says which kernel a stage1 image of virtual
-machines brings; with --full also what it was made from and its SHA-512.`,
+		description: `Lists the images with size and times. The size is what an image takes of the disk, rendered form
+included; the column shared says how much of it other images have too, as layers in common. The column kernel
+says which kernel a stage1 image of virtual machines brings; with --full also what it was made from and its SHA-512.`,
 		options: [
-			text("fields", "comma-separated columns: id, name, size, importtime, lastused, kernel", {
+			text("fields", "comma-separated columns: id, name, size, shared, importtime, lastused, kernel", {
 				default: "id,name,size,importtime,lastused",
 			}),
-			text("sort", "comma-separated columns to sort by: name, importtime, lastused, size", {
+			text("sort", "comma-separated columns to sort by: name, importtime, lastused, size, shared", {
 				default: "importtime",
 			}),
 			text("order", "asc or desc", { default: "asc", choices: ["asc", "desc"] }),
@@ -77,6 +78,17 @@ machines brings; with --full also what it was made from and its SHA-512.`,
 		arguments: [1, 1],
 		completes: "images",
 		load: async () => (await import("../commands/image-cat-manifest.ts")).catImageManifest,
+	}),
+	defineCommand({
+		name: "image inspect",
+		summary: "Show everything about images in the local store",
+		usage: "[flags] IMAGE …",
+		description: `Prints where images come from, whether their signatures were verified, their digests and layers, what each
+layer takes of the disk and which other images have it, and how the app is run.`,
+		options: [FORMAT],
+		arguments: [1, MANY],
+		completes: "images",
+		load: async () => (await import("../commands/image-inspect.ts")).inspectImages,
 	}),
 	defineCommand({
 		name: "image gc",

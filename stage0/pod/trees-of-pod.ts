@@ -1,0 +1,12 @@
+import * as path from "node:path";
+import { listDirectory, readTextIfExists } from "../../lib/files.ts";
+import { appTreeStoreIdPath, stage1TreeStoreIdPath } from "../../stage1/pod-paths.ts";
+
+/** The trees that a pod is mounted from, each once: that of stage1 and, unless it was copied, those of its apps. */
+export function treesOfPod(pod: string): string[] {
+	const files = [
+		stage1TreeStoreIdPath(pod),
+		...listDirectory(path.join(pod, "appsinfo")).map((app) => appTreeStoreIdPath(pod, app)),
+	];
+	return [...new Set(files.flatMap((file) => readTextIfExists(file)?.trim() || []))];
+}
