@@ -108,8 +108,8 @@ int main(int argc, char **argv)
 		make_console_plain();
 	if (!isatty(0))
 		unsetenv("TERM");
-	enter_app_root(&spec);
 	if (spec.forward_output && argc == 2)
-		forward_output(&spec);
+		forward_output(&spec, argv[1]);
+	enter_app_root(&spec);
 	confine_and_exec(&spec, filters, command);
 }

@@ -81,7 +81,7 @@ void make_devices(int root);
 void enter_app_root(const struct spec *spec);
 
 /* forward-output.c: makes descriptors 1 and 2 pipes whose bytes reach what they were before. */
-void forward_output(const struct spec *spec);
+void forward_output(const struct spec *spec, const char *app);
 
 /* confine.c: everything from groups to the system call filter, then the program. Never returns. */
 void confine_and_exec(const struct spec *spec, int filter_dir, const struct list *argv);
