@@ -51,7 +51,7 @@ export function imageManifestOf(
 		{
 			acKind: "ImageManifest",
 			acVersion: APPC_VERSION,
-			name: imageName(image),
+			name: ociImageName(image),
 			labels: imageLabels(image),
 			...(execution ? { app: execution.app } : {}),
 			annotations: [
@@ -72,7 +72,11 @@ export function imageManifestOf(
 	return manifest;
 }
 
-function imageName({ reference, configDigest }: ConvertibleImage): string {
+/** The name of the appc image, by which keys are chosen. */
+export function ociImageName({
+	reference,
+	configDigest,
+}: Pick<ConvertibleImage, "reference" | "configDigest">): string {
 	if (reference) return sanitizeACIdentifier(`${reference.registry}/${reference.repository}`);
 	const hex = configDigest.slice(configDigest.indexOf(":") + 1);
 	return `localhost/image-${hex.slice(0, UNNAMED_DIGITS)}`;

@@ -57,6 +57,16 @@ function chooseRange(taken: readonly UserRange[]): UserRange {
 	});
 }
 
+/** How many ranges a text in the form of /etc/subuid leaves. */
+export function freeUserRanges(text: string): number {
+	const taken = parseSubordinates(text);
+	const windows = Array.from({ length: LAST_WINDOW }, (_, index) => ({
+		shift: (index + 1) * COUNT,
+		count: COUNT,
+	}));
+	return windows.filter((window) => !taken.some((other) => overlaps(window, other))).length;
+}
+
 function overlaps(a: UserRange, b: UserRange): boolean {
 	return a.shift < b.shift + b.count && b.shift < a.shift + a.count;
 }
@@ -66,9 +76,13 @@ function rangesOfPods(dataDirectory: string): UserRange[] {
 	return places.flatMap((place) => readUserRange(place.directory) ?? []);
 }
 
-/** subuid(5): `NAME:FIRST:COUNT`. */
 function rangesOfHost(): UserRange[] {
 	const text = ["/etc/subuid", "/etc/subgid"].map((file) => readTextIfExists(file) ?? "").join("\n");
+	return parseSubordinates(text);
+}
+
+/** subuid(5): `NAME:FIRST:COUNT`. */
+function parseSubordinates(text: string): UserRange[] {
 	return [...text.matchAll(/^[^:\n]+:(\d+):(\d+)$/gm)].map((match) => ({
 		shift: Number(match[1]),
 		count: Number(match[2]),

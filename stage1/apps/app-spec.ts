@@ -28,8 +28,8 @@ export interface AppSpec {
 	readonly keeperStdio: boolean;
 	/** Output reaches the caller through the pod's console: lines end in a newline alone. */
 	readonly plainConsole: boolean;
-	/** Standard output and error are pipes, which can be opened by name. */
-	readonly forwardOutput: boolean;
+	/** The app can open its standard output and error by name. */
+	readonly openOutput: boolean;
 	/** For each socket that systemd hands over the name of its port, in order. */
 	readonly socketNames: readonly string[];
 	readonly notify: boolean;
@@ -62,7 +62,7 @@ function fields(spec: AppSpec): Field[] {
 		["no-new-privileges", spec.noNewPrivileges],
 		["keeper-stdio", spec.keeperStdio],
 		["plain-console", spec.plainConsole],
-		["forward-output", spec.forwardOutput],
+		["open-output", spec.openOutput],
 		["notify", spec.notify],
 		...each("socket", spec.socketNames),
 		...each("group", spec.user.groups),

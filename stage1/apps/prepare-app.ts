@@ -10,9 +10,10 @@ import type { RunOptions } from "../arguments.ts";
 import type { HostFile } from "../network/name-files.ts";
 import type { Pod, PodApp } from "../pod.ts";
 import * as podPaths from "../pod-paths.ts";
-import { appFilter } from "../security/app-filter.ts";
+import { ownDirectory } from "../run/own-files.ts";
+import { appFilter, KNOWN_CALLS_FILE } from "../security/app-filter.ts";
 import { appCapabilities, capabilityMask } from "../security/capabilities.ts";
-import { HIDDEN_PATHS, READ_ONLY_PATHS } from "../security/protected-paths.ts";
+import { hiddenPaths, READ_ONLY_PATHS } from "../security/protected-paths.ts";
 import type { ActivationSocket, AssignedSockets } from "../sockets/assign-sockets.ts";
 import type { AppDevice, AppStreams, AppUnit } from "../units/app-unit.ts";
 import { socketUnitName } from "../units/socket-unit.ts";
@@ -20,6 +21,7 @@ import { describeDevice, isDevice, makePodNode } from "../volumes/device-node.ts
 import { ensureEmptyVolume } from "../volumes/empty-volume.ts";
 import { mountInApp } from "../volumes/mount-volume.ts";
 import { type AppMount, resolveMounts } from "../volumes/resolve-mounts.ts";
+import { parseVolumeBounds, VOLUME_BOUNDS_VARIABLE } from "../volumes/volume-bounds.ts";
 import { readAccounts } from "./accounts.ts";
 import { mountDevices } from "./app-devices.ts";
 import { appEnvironment } from "./app-environment.ts";
@@ -48,6 +50,8 @@ export interface AppContext {
 	readonly streams: AppStreams;
 	readonly metadataUrl: string | undefined;
 	readonly sockets: AssignedSockets;
+	/** The environment of the entry point. */
+	readonly environment: Readonly<Record<string, string>>;
 }
 
 /** An app whose root file system is complete. */
@@ -125,6 +129,9 @@ function mountVolume(
 	const recursive = volume.recursive ?? true;
 	const { stat, place } = mountInApp(context.syscall, root, {
 		...{ name, source, target, readOnly, recursive },
+		...(volume.kind === "host"
+			? { bounds: parseVolumeBounds(context.environment[VOLUME_BOUNDS_VARIABLE]) }
+			: {}),
 		...(context.shift === 0 ? {} : { replaceDevice: (stat) => makePodNode(context, stat, readOnly) }),
 	});
 	return isDevice(stat) ? { place, device: { ...describeDevice(stat), readOnly } } : { place };
@@ -149,18 +156,22 @@ function makeSpec(context: AppContext, podApp: PodApp, parts: SpecParts): AppSpe
 	const { options } = context;
 	const { root, limits, notify } = parts;
 	const user = resolveAppUser(podApp, root, context.shift);
-	const filter = options.disableSeccomp ? { files: [] } : appFilter(limits.seccomp);
+	const filter = options.disableSeccomp ? { files: [] } : appFilter(limits.seccomp, readKnownCalls);
 	const filtered = filter.files.length > 0 || filter.compiled !== undefined;
+	const bindSys = !parts.mounts.some((mount) => isAtOrBelow(mount.path, "/sys"));
+	// Who mounts something there wants it as it is.
+	const protects = (target: string): boolean =>
+		!options.disablePaths && (bindSys || !isAtOrBelow(target, "/sys"));
 	return {
 		app: podApp.name,
 		root: podPaths.guestAppRootfs(podApp.name),
 		readOnlyRoot: podApp.runtime.readOnlyRootFS,
-		bindSys: !parts.mounts.some((mount) => isAtOrBelow(mount.path, "/sys")),
+		bindSys,
 		makeDevices: context.ownKernel,
 		volumes: context.ownKernel ? parts.places : [],
 		binds: ["/run/systemd/journal", `-${CONTAINER_MARKER}`, ...(notify ? ["/run/systemd/notify"] : [])],
-		readOnlyPaths: options.disablePaths ? [] : READ_ONLY_PATHS,
-		hiddenPaths: options.disablePaths ? [] : HIDDEN_PATHS,
+		readOnlyPaths: READ_ONLY_PATHS.filter(protects),
+		hiddenPaths: hiddenPaths(context.ownKernel).filter(protects),
 		user,
 		workingDirectory: podApp.app.workingDirectory || "/",
 		capabilities: capabilityMask(parts.capabilities),
@@ -169,7 +180,7 @@ function makeSpec(context: AppContext, podApp: PodApp, parts: SpecParts): AppSpe
 		filter,
 		keeperStdio: context.streams === "keeper",
 		plainConsole: context.streams === "journal",
-		forwardOutput: context.streams === "journal" && isDockerImage(podApp.image),
+		openOutput: isDockerImage(podApp.image),
 		socketNames: parts.sockets.map(({ port }) => port),
 		notify,
 		environment: appEnvironment(podApp, {
@@ -181,6 +192,10 @@ function makeSpec(context: AppContext, podApp: PodApp, parts: SpecParts): AppSpe
 		preStart: resolveHook(podApp, "pre-start", root),
 		postStop: resolveHook(podApp, "post-stop", root),
 	};
+}
+
+function readKnownCalls(): string {
+	return fs.readFileSync(path.join(ownDirectory(), "seccomp", KNOWN_CALLS_FILE), "utf8");
 }
 
 function isAtOrBelow(target: string, directory: string): boolean {
@@ -206,7 +221,7 @@ function makeUnit(
 		stopSignal: signalNumber(ociAnnotation(podApp.image, "stopSignal") ?? ""),
 		limits: supportedLimits(context, podApp, limits),
 		ownKernel: context.ownKernel,
-		devices: context.options.disablePaths ? undefined : devices,
+		devices,
 		sockets: spec.socketNames.length > 0 ? [socketUnitName(podApp.name)] : [],
 	};
 }

@@ -3,6 +3,7 @@
  * images made for docker do: their log files are links to these. A process of its own passes everything on.
  */
 #define _GNU_SOURCE
+#include "output-lock.h"
 #include "spec.h"
 
 #include <errno.h>
@@ -12,6 +13,9 @@
 #include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -23,6 +27,46 @@ struct stream {
 	int from;
 	int to;
 };
+
+static void move_to(const char *hierarchy, const char *group, size_t length)
+{
+	char path[4096];
+
+	snprintf(path, sizeof path, "/sys/fs/cgroup%s%.*s/init.scope/cgroup.procs", hierarchy, (int)length, group);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	/* Where this fails, the last lines of an app that ends at once may be lost. */
+	(void)!write(fd, "0", 1);
+	close(fd);
+}
+
+/* To where the first process of the pod is: what systemd kills when an app has ended would still have bytes to pass on. */
+static void leave_unit(void)
+{
+	char line[4096];
+	FILE *groups = fopen("/proc/self/cgroup", "re");
+
+	while (groups && fgets(line, sizeof line, groups)) {
+		char *controllers = strchr(line, ':');
+		char *group = controllers ? strchr(controllers + 1, ':') : NULL;
+		char *unit = group ? strstr(group + 1, "/system.slice/") : NULL;
+		if (!unit)
+			continue;
+		*group++ = '\0';
+		/* The last one: the host may have put the pod below a slice of that name. */
+		for (char *next; (next = strstr(unit + 1, "/system.slice/")); unit = next)
+			;
+		if (!strcmp(controllers, ":name=systemd")) {
+			move_to("/systemd", group, (size_t)(unit - group));
+		} else if (!strcmp(controllers, ":")) {
+			move_to("", group, (size_t)(unit - group));
+			move_to("/unified", group, (size_t)(unit - group));
+		}
+	}
+	if (groups)
+		fclose(groups);
+}
 
 /* It needs no rights at all, and the app may not look into it. */
 static void give_up_rights(const struct spec *spec)
@@ -76,12 +120,13 @@ static void pass_on(struct stream *streams)
 }
 
 /* Signals to the unit are meant for the app; this ends with the last process that can still write. */
-static void run_forwarder(const struct spec *spec, struct stream *streams)
+static void run_forwarder(const struct spec *spec, struct stream *streams, int lock)
 {
 	sigset_t all;
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
+	leave_unit();
 	for (int i = 0; i < STREAMS; i++) {
 		/* Past everything that is closed below. */
 		streams[i].from = fcntl(streams[i].from, F_DUPFD, 10);
@@ -89,16 +134,31 @@ static void run_forwarder(const struct spec *spec, struct stream *streams)
 		if (streams[i].from < 0 || streams[i].to < 0)
 			_exit(1);
 	}
+	if (fcntl(lock, F_DUPFD, 10) < 0)
+		_exit(1);
 	syscall(SYS_close_range, 0, 9, 0);
 	give_up_rights(spec);
 	pass_on(streams);
 	_exit(0);
 }
 
-void forward_output(const struct spec *spec)
+/* Held until the last byte is passed on: app-status waits for that. */
+static int take_lock(const char *app)
+{
+	char path[512];
+
+	output_lock_path(path, sizeof path, app);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || flock(fd, LOCK_EX) < 0)
+		die(EXIT_STDOUT, "cannot lock %s", path);
+	return fd;
+}
+
+void forward_output(const struct spec *spec, const char *app)
 {
 	struct stream streams[STREAMS];
 	int ends[STREAMS][2];
+	int lock = take_lock(app);
 
 	for (int i = 0; i < STREAMS; i++) {
 		/* The app may open its own output, whoever it runs as. */
@@ -114,7 +174,7 @@ void forward_output(const struct spec *spec)
 			_exit(forwarder < 0);
 		for (int i = 0; i < STREAMS; i++)
 			close(ends[i][1]);
-		run_forwarder(spec, streams);
+		run_forwarder(spec, streams, lock);
 	}
 	int status;
 	if (child < 0 || waitpid(child, &status, 0) < 0 || status != 0)
@@ -125,4 +185,5 @@ void forward_output(const struct spec *spec)
 		close(ends[i][0]);
 		close(ends[i][1]);
 	}
+	close(lock);
 }

@@ -42,8 +42,8 @@ struct spec {
 	bool keeper_stdio;
 	/* Output goes through the pod's console, which nobody types at. */
 	bool plain_console;
-	/* Output goes through pipes, which can be opened by name. */
-	bool forward_output;
+	/* The app can open its output by name. */
+	bool open_output;
 	/* The names of the ports whose sockets the app gets, in the order of the descriptors. */
 	struct list sockets;
 	bool pass_notify;
@@ -81,12 +81,17 @@ void make_devices(int root);
 void enter_app_root(const struct spec *spec);
 
 /* forward-output.c: makes descriptors 1 and 2 pipes whose bytes reach what they were before. */
-void forward_output(const struct spec *spec);
+void forward_output(const struct spec *spec, const char *app);
 
-/* confine.c: everything from groups to the system call filter, then the program. Never returns. */
-void confine_and_exec(const struct spec *spec, int filter_dir, const struct list *argv);
+/*
+ * confine.c: everything from groups to the system call filter, then the program, which argv names unless it is an open
+ * descriptor. Never returns.
+ */
+#define NO_PROGRAM (-1)
+void confine_and_exec(const struct spec *spec, int filter_dir, const struct list *argv, int program);
 
-/* filter.c */
+/* filter.c: what no process of an app may do, then what its isolators say. */
+void install_process_filter(int filter_dir);
 void install_filters(const struct spec *spec, int filter_dir);
 
 #endif

@@ -7,17 +7,23 @@ import type { Handler } from "../command.ts";
 import { findImage } from "../find-image.ts";
 import { findDataDirectory, loadSyscall } from "../workspace.ts";
 
-/** `rkt image export`: the stored archive, uncompressed; the file appears when it is complete. */
+/** `rkt image export`: the stored archive, or one made of the layers; uncompressed. The file appears when it is complete. */
 export const exportImage: Handler = async (context, { options, args }) => {
 	const [word = "", name = ""] = args;
 	const file = path.resolve(name);
 	if (fs.existsSync(file) && !options.on("overwrite")) refuseExisting(file);
 	const { openStore } = await import("../../store/store.ts");
 	const store = openStore(findDataDirectory(context), await loadSyscall());
-	const blob = store.openBlob(findImage(store, word));
+	const key = findImage(store, word);
 	const temporary = `${file}.${randomSuffix()}.tmp`;
 	try {
-		await pipeline(blob, fs.createWriteStream(temporary, { flags: "wx", mode: 0o644 }));
+		if (store.record(key)?.layers === undefined) {
+			const blob = store.openBlob(key);
+			await pipeline(blob, createFile(temporary));
+		} else {
+			const { exportLayered } = await import("../../store/export-layered.ts");
+			await exportLayered(store, key, () => createFile(temporary));
+		}
 		if (options.on("overwrite")) fs.renameSync(temporary, file);
 		else linkNew(temporary, file);
 	} finally {
@@ -25,6 +31,10 @@ export const exportImage: Handler = async (context, { options, args }) => {
 	}
 	return 0;
 };
+
+function createFile(file: string): fs.WriteStream {
+	return fs.createWriteStream(file, { flags: "wx", mode: 0o644 });
+}
 
 /** link(2) never replaces a file, also not one that came meanwhile. */
 function linkNew(temporary: string, file: string): void {

@@ -78,6 +78,20 @@ says which kernel a stage1 image of virtual machines brings; with --full also wh
 		load: async () => (await import("../commands/image-cat-manifest.ts")).catImageManifest,
 	}),
 	defineCommand({
+		name: "image import",
+		summary: "Import images from files into the local store",
+		usage: "[flags] FILE|DIRECTORY [--signature=FILE] [FILE|DIRECTORY …]",
+		description: `Puts images into the store without their dependencies, whatever they are called, and prints a hash for each:
+ACIs, OCI layouts, the same in tar archives, and what docker save and podman save write. Where a file holds several
+images, oci:, oci-archive: or docker-archive: in front and :NAME behind the path choose one.`,
+		options: [flag("full", "print the full hash")],
+		appOptions: [SIGNATURE],
+		grammar: "images",
+		arguments: [0, MANY],
+		completes: "files",
+		load: async () => (await import("../commands/image-import.ts")).importImages,
+	}),
+	defineCommand({
 		name: "image inspect",
 		summary: "Show everything about images in the local store",
 		usage: "[flags] IMAGE …",
@@ -111,7 +125,8 @@ layer takes of the disk and which other images have it, and how the app is run.`
 		name: "image export",
 		summary: "Export a stored image to an ACI file",
 		usage: "[flags] IMAGE FILE",
-		description: "Writes an image as an uncompressed ACI.",
+		description: `Writes an image as an uncompressed ACI. One that was made from layers becomes a single archive with an ID of
+its own; the same image always gives the same file.`,
 		options: [flag("overwrite", "replace an existing file")],
 		arguments: [2, 2],
 		completes: "images",
