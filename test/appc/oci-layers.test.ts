@@ -325,7 +325,7 @@ t.test("compression is told by the content", async (t) => {
 			() => "ok",
 			(error) => error.code,
 		);
-	t.equal(await code(gzipSync(gzipSync(plain))), "aci-invalid", "twice");
+	t.match(await code(gzipSync(gzipSync(plain))), /^aci-/, "twice");
 	t.equal(await code(spawnSync("xz", ["-c"], { input: plain }).stdout), "aci-invalid", "xz");
 	t.equal(await code(spawnSync("bzip2", ["-c"], { input: plain }).stdout), "aci-invalid", "bzip2");
 	t.equal(await code(gzipSync(plain).subarray(0, -10)), "aci-truncated", "gzip cut");
@@ -392,14 +392,9 @@ t.test("bombs end early", async (t) => {
 		await code(layer(file(`.wh.${"a".repeat(60)}`), file(`.wh.${"b".repeat(60)}`)), { maxNameBytes: 100 }),
 		"aci-too-large",
 	);
-	const huge = spawnSync("zstd", ["-qc", "--ultra", "-22", "--long=31", "--no-check"], {
-		input: zeros.subarray(0, 1000),
-	}).stdout;
-	t.ok(huge.length > 0);
 	const window = Buffer.from("28b52ffd04a8", "hex");
-	t.match(
-		await code(Buffer.concat([window, Buffer.alloc(100)]), {}),
-		/^aci-/,
-		"a window of 2 GiB is refused",
-	);
+	await t.rejects(read(Buffer.concat([window, Buffer.alloc(100)])), {
+		code: "aci-invalid",
+		message: /memory/i,
+	});
 });
