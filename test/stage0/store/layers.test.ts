@@ -130,7 +130,10 @@ function randomLayer(random: (below: number) => number): LayerEntry[] {
 	const directories = new Set<string>();
 	const others = new Set<string>();
 	const parents = (name: string) =>
-		name.split("/").map((_, index, parts) => parts.slice(0, index).join("/")).slice(1);
+		name
+			.split("/")
+			.map((_, index, parts) => parts.slice(0, index).join("/"))
+			.slice(1);
 	const more = () => ({
 		mode: [0o644, 0o755, 0o700, 0o4711][random(4)] as number,
 		uid: random(3),
@@ -180,14 +183,37 @@ t.test("random", async (t) => {
 			continue;
 		}
 		let expected: string;
-		try { expected = listing(umoci(layers)); } catch (error) { t.comment(`seed ${seed}`, String(error), JSON.stringify(layers.map((l) => entriesText(l)), null, 1)); continue; }
+		try {
+			expected = listing(umoci(layers));
+		} catch (error) {
+			t.comment(
+				`seed ${seed}`,
+				String(error),
+				JSON.stringify(
+					layers.map((l) => entriesText(l)),
+					null,
+					1,
+				),
+			);
+			continue;
+		}
 		const normal = (text: string) => undated(text, expected);
 		const copy = newDirectory();
 		await copyMerged(syscall, lowers, copy);
-		if (!t.equal(normal(listing(copy)), normal(expected), `copy, seed ${seed}`)) t.comment(JSON.stringify(layers.map((l) => entriesText(l)), null, 1));
-		withMount(lowers, (root) => t.equal(rootless(normal(listing(root))), rootless(normal(expected)), `mount, seed ${seed}`));
+		if (!t.equal(normal(listing(copy)), normal(expected), `copy, seed ${seed}`))
+			t.comment(
+				JSON.stringify(
+					layers.map((l) => entriesText(l)),
+					null,
+					1,
+				),
+			);
+		withMount(lowers, (root) =>
+			t.equal(rootless(normal(listing(root))), rootless(normal(expected)), `mount, seed ${seed}`),
+		);
 		compared++;
-		fs.rmSync(scratch, { recursive: true }); fs.mkdirSync(scratch);
+		fs.rmSync(scratch, { recursive: true });
+		fs.mkdirSync(scratch);
 	}
 	t.comment(`${compared} compared`, reasons);
 });
@@ -198,7 +224,9 @@ t.test("random", async (t) => {
  */
 function undated(text: string, expected: string): string {
 	const now = new Set([...expected.matchAll(/^(.*)\|d\|.*\|179\d+\.\d+$/gm)].map(([, name]) => name));
-	return text.replace(/^(.*?)(\|d\|.*\|)[\d.]+$/gm, (line, name, more) => (now.has(name) ? name + more : line));
+	return text.replace(/^(.*?)(\|d\|.*\|)[\d.]+$/gm, (line, name, more) =>
+		now.has(name) ? name + more : line,
+	);
 }
 function entriesText(layer: OciLayer): string {
 	return spawnSync("tar", ["-tvf", "-"], { input: layer.tar, encoding: "utf8" }).stdout;
