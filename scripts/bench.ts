@@ -16,6 +16,7 @@ import { type Contestant, call, otherRuntimes, rktCase, rktContestant } from "./
 import { describeMachine } from "./bench/machine.ts";
 import { measureMachines } from "./bench/machines.ts";
 import { type Case, measure } from "./bench/measure.ts";
+import { bootMinimalRoot, completeMinimalRoot } from "./bench/minimal-root.ts";
 import { throughputTable, timesTable } from "./bench/report.ts";
 
 const IMAGE = "example.com/busybox";
@@ -87,8 +88,17 @@ async function startPods(bench: Bench, rootfs: string): Promise<string> {
 			after: collect(one),
 		})),
 	);
-	const own = untilExec(bench.contestants[0] as Contestant);
-	return timesTable(await measure([...cases, own, ...otherRuntimes(bench.directory, rootfs)], bench.runs));
+	const rkt = bench.contestants[0] as Contestant;
+	const others = [bootPlain(rkt, bench.directory), ...otherRuntimes(bench.directory, rootfs)];
+	return timesTable(await measure([...cases, untilExec(rkt), ...others], bench.runs));
+}
+
+/** The root of stage1, booted without anything of rkt. */
+function bootPlain(rkt: Contestant, directory: string): Case {
+	const root = path.join(directory, "minimal");
+	call(rkt, "image", "render", "--rootfs-only", "coreos.com/rkt/stage1-nspawn", root);
+	completeMinimalRoot(root);
+	return { name: "systemd-nspawn --boot", command: bootMinimalRoot(root, ["--register=no"]) };
 }
 
 /** What stage0 and stage1 cost: /bin/true stands in for systemd-nspawn, in this mount namespace only. */

@@ -54,11 +54,10 @@ function joinCgroups({ pod, options, shift }: RunContext, which: OwnCgroups): Po
  * `device-not-read-only` where the kernel has no way to.
  */
 function restrictDevices(
-	{ options, shift }: RunContext,
+	{ shift }: RunContext,
 	apps: readonly PreparedApp[],
 	cgroups: PodCgroups | undefined,
 ): void {
-	if (options.disablePaths) return;
 	const all = apps.flatMap(({ devices }) => devices);
 	cgroups?.restrictDevices(podDevices(all));
 	if (shift === 0 || all.length === 0) return;

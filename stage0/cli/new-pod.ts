@@ -4,6 +4,7 @@ import type { PodManifest } from "../../appc/schema/pod-manifest.ts";
 import { fail } from "../../lib/errors.ts";
 import { type Lock, waitForLock } from "../../lib/lock.ts";
 import { mark } from "../../lib/trace.ts";
+import type { ReadManifests } from "../../stage1/entrypoints.ts";
 import type { VolumeBounds } from "../../stage1/volumes/volume-bounds.ts";
 import { discardPod } from "../pod/delete-pod.ts";
 import { overlayProblem } from "../pod/overlay-support.ts";
@@ -21,6 +22,8 @@ export interface NewPod {
 	/** In `prepare`, locked, filled. */
 	readonly pod: LockedPod;
 	readonly manifest: PodManifest;
+	/** Undefined for a ready manifest, whose images were not read. */
+	readonly manifests: ReadManifests | undefined;
 	/** What the policy of this machine says about host volumes. */
 	readonly volumeBounds: VolumeBounds;
 }
@@ -53,9 +56,10 @@ export async function makeNewPod(
 	const overlay = flags.overlay && !reportOverlayProblem(context, workspace.dataDirectory);
 	const lock = lockPreparing(workspace);
 	try {
-		const { manifest, privateUsers } = planned;
+		const { manifest, images, privateUsers } = planned;
 		const pod = await fillPod(workspace, planned, { overlay, privateUsers }, options);
-		return { pod, manifest, volumeBounds };
+		const manifests = images && { pod: manifest, images };
+		return { pod, manifest, manifests, volumeBounds };
 	} finally {
 		lock.release();
 	}

@@ -1,9 +1,10 @@
+import type { ImageManifest } from "../../appc/schema/image-manifest.ts";
 import type { PodManifest } from "../../appc/schema/pod-manifest.ts";
 import { mark } from "../../lib/trace.ts";
 import { type AnnotatedManifest, hasOwnUsers, readEntrypoints } from "../../stage1/entrypoints.ts";
 import { fetchImage } from "../fetch/fetch-image.ts";
 import { resolveStage1 } from "../fetch/resolve-stage1.ts";
-import { buildPodManifest } from "../pod/build-manifest.ts";
+import { type AppSource, buildPodManifest } from "../pod/build-manifest.ts";
 import { checkNames } from "../pod/check-names.ts";
 import type { CommandContext } from "./command.ts";
 import type { PrepareFlags } from "./prepare-flags.ts";
@@ -20,6 +21,8 @@ export interface PlannedPod {
 	/** The text that is stored, and what it means. */
 	readonly text: string;
 	readonly manifest: PodManifest;
+	/** Manifests of the images by the name of the app; undefined for a ready manifest, whose images were not read. */
+	readonly images?: ReadonlyMap<string, ImageManifest>;
 }
 
 /** Gets the images and makes the pod manifest. */
@@ -47,10 +50,10 @@ async function planManifest(
 	context: CommandContext,
 	workspace: Workspace,
 	flags: PrepareFlags,
-): Promise<Pick<PlannedPod, "text" | "manifest">> {
+): Promise<Pick<PlannedPod, "text" | "manifest" | "images">> {
 	if (flags.podManifest !== undefined) return readReadyManifest(flags.podManifest, workspace.store);
 	const { store, fetching } = workspace;
-	const apps = [];
+	const apps: AppSource[] = [];
 	for (const { reference, signature, overrides } of flags.images) {
 		const imageId = await fetchImage(reference, { ...fetching, pullPolicy: flags.pullPolicy, signature });
 		const image = await store.manifest(imageId);
@@ -59,15 +62,18 @@ async function planManifest(
 			imageId,
 			image,
 			overrides,
-			mergeEnvironment: (variables: Parameters<typeof mergeEnvironment>[0]) =>
-				mergeEnvironment(variables, flags.environment, own),
+			mergeEnvironment: (variables) => mergeEnvironment(variables, flags.environment, own),
 		});
 	}
 	context.log.debug(`${apps.length} images are in the store`);
 	const caller = { user: String(process.getuid?.() ?? 0), group: String(process.getgid?.() ?? 0) };
 	const { serializeManifest } = await import("../../appc/schema/serialize.ts");
 	const manifest = buildPodManifest({ apps, volumes: flags.volumes, ports: flags.ports, caller });
-	return { manifest, text: serializeManifest(manifest) };
+	const images = manifest.apps.map(({ name }, index): [string, ImageManifest] => [
+		name,
+		(apps[index] as AppSource).image,
+	]);
+	return { manifest, text: serializeManifest(manifest), images: new Map(images) };
 }
 
 /** What `--private-users` is for is there already: says so in one line, and the pod is made without. */

@@ -4,6 +4,7 @@ import { fail } from "../../lib/errors.ts";
 import { unmountBelow } from "../../lib/mountinfo.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { ACCELERATOR_VARIABLE } from "../../stage1/accelerator.ts";
+import type { ReadManifests } from "../../stage1/entrypoints.ts";
 import { JOURNAL_SIZE_VARIABLE } from "../../stage1/journal.ts";
 import { GUEST_HOSTS, GUEST_RESOLV_CONF } from "../../stage1/pod-paths.ts";
 import {
@@ -27,6 +28,8 @@ export interface StartRequest {
 	/** In `run`, locked. */
 	readonly pod: LockedPod;
 	readonly appNames: readonly string[];
+	/** Of a pod that was just prepared. */
+	readonly manifests?: ReadManifests | undefined;
 	readonly flags: StartFlags;
 	readonly config: Config;
 	/** Of the metadata service; undefined when the pod is not registered. */
@@ -97,6 +100,7 @@ export async function handOver(context: CommandContext, request: StartRequest): 
 	return runStage1(request.syscall, context.log, {
 		pod,
 		stage1: readStage1OfPod(request.dataDirectory, pod.directory),
+		manifests: request.manifests,
 		options: {
 			uuid: pod.uuid,
 			debug: globals.debug,

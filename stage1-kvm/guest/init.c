@@ -3,6 +3,7 @@
  * failure is said on the console and ends the machine, so that nothing hangs.
  */
 #define _GNU_SOURCE
+#include "baseline.h"
 #include "network.h"
 #include "trace.h"
 
@@ -30,13 +31,17 @@
 #define DEBUG_WORD "rkt.debug"
 /* The same, which the kernel hands on: `vda:7-0,vdb:7-16`. */
 #define DISKS_VARIABLE "rkt_disks"
+/* Of a hypervisor that gives disks serials of its own: they are in the order of the list. */
+#define ORDER_VARIABLE "rkt_disks_in_order"
+/* Of a machine that cannot be switched off, and ends when it would start again. */
+#define OFF_VARIABLE "rkt_off"
 
 static void give_up(const char *what)
 {
 	if (errno)
 		dprintf(2, "rkt: %s: %s\n", what, strerror(errno));
 	sync();
-	reboot(RB_POWER_OFF);
+	reboot(getenv(OFF_VARIABLE) ? RB_AUTOBOOT : RB_POWER_OFF);
 	_exit(1);
 }
 
@@ -92,7 +97,7 @@ static int is_disk(const char *device, const char *name)
 {
 	char path[128], serial[32] = "";
 
-	if (strncmp(device, "vd", 2))
+	if (strncmp(device, "vd", 2) || getenv(ORDER_VARIABLE))
 		return 1;
 	snprintf(path, sizeof path, "/sys/class/block/%s/serial", device);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -210,6 +215,9 @@ int main(void)
 		errno = 0;
 		give_up("network");
 	}
+	const char *missing = install_baseline();
+	if (missing)
+		give_up(missing);
 	trace(0, "machine init");
 	execve(SYSTEMD, is_debugged() ? loud : quiet, environment);
 	give_up(SYSTEMD);

@@ -3,12 +3,11 @@
  * init [--keep-stdio] SYSTEMD-ARGUMENTS...
  */
 #define _GNU_SOURCE
+#include "baseline.h"
 #include "trace.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +20,6 @@
 #include <unistd.h>
 
 #define SYSTEMD "/usr/lib/systemd/systemd"
-#define FILTERS "/rkt/seccomp/"
 #define CGROUPS "/sys/fs/cgroup"
 
 static void warn(const char *what)
@@ -74,21 +72,6 @@ static void keep_stdio(void)
 		pause();
 }
 
-/* Files that are made at build time from stage1/security. */
-static void install_filter(const char *path)
-{
-	static struct sock_filter code[BPF_MAXINSNS];
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t size = fd < 0 ? -1 : read(fd, code, sizeof code);
-	struct sock_fprog program = { .len = (unsigned short)(size / (ssize_t)sizeof *code), .filter = code };
-
-	if (size <= 0 || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0) {
-		warn(path);
-		exit(1);
-	}
-	close(fd);
-}
-
 int main(int argc, char **argv)
 {
 	int first = 1;
@@ -105,9 +88,11 @@ int main(int argc, char **argv)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		warn("cannot follow systemd-nspawn");
 	open_controllers();
-	/* What no process of a pod may do, stage1's systemd included. */
-	install_filter(FILTERS "baseline-arguments.bpf");
-	install_filter(FILTERS "baseline.bpf");
+	const char *missing = install_baseline();
+	if (missing) {
+		warn(missing);
+		return 1;
+	}
 	trace(0, "machine init");
 	argv[first - 1] = SYSTEMD;
 	execv(SYSTEMD, argv + first - 1);

@@ -8,9 +8,10 @@ import type { RunOptions } from "../arguments.ts";
 import type { HostFile } from "../network/name-files.ts";
 import type { Pod, PodApp } from "../pod.ts";
 import * as podPaths from "../pod-paths.ts";
-import { appFilter } from "../security/app-filter.ts";
+import { ownDirectory } from "../run/own-files.ts";
+import { appFilter, KNOWN_CALLS_FILE } from "../security/app-filter.ts";
 import { appCapabilities, capabilityMask } from "../security/capabilities.ts";
-import { HIDDEN_PATHS, READ_ONLY_PATHS } from "../security/protected-paths.ts";
+import { hiddenPaths, READ_ONLY_PATHS } from "../security/protected-paths.ts";
 import type { ActivationSocket, AssignedSockets } from "../sockets/assign-sockets.ts";
 import type { AppDevice, AppStreams, AppUnit } from "../units/app-unit.ts";
 import { socketUnitName } from "../units/socket-unit.ts";
@@ -73,11 +74,13 @@ export function prepareApp(context: AppContext, podApp: PodApp): PreparedApp {
 		prepareAppRoot(root, notify);
 		if (!context.ownKernel) mountDevices(syscall, root, { sharedMemory: context.sharedMemory, owner: shift });
 		const mounts = resolveMounts(podApp, pod.manifest.volumes);
-		const devices = mounts.flatMap((mount) => mountVolume(context, podApp, root, mount));
+		const volumes = mounts.map((mount) => mountVolume(context, podApp, root, mount));
+		const devices = volumes.flatMap(({ device }) => device ?? []);
+		const places = volumes.map(({ place }) => place);
 		mountNameFiles(syscall, pod.directory, root, context.hostFiles);
 		const capabilities = appCapabilities(limits.capabilities, !context.options.disableCapabilities);
 		const sockets = context.sockets.byApp.get(podApp.name) ?? [];
-		const spec = makeSpec(context, podApp, { root, limits, mounts, notify, capabilities, sockets });
+		const spec = makeSpec(context, podApp, { root, limits, mounts, places, notify, capabilities, sockets });
 		const unit = makeUnit(context, podApp, { spec, limits, devices });
 		return { spec, unit, sockets, devices, capabilities };
 	} finally {
@@ -97,8 +100,13 @@ function readLimits({ log }: AppContext, podApp: PodApp): AppLimits {
 	return limits;
 }
 
-/** Gives the device when the source is one. */
-function mountVolume(context: AppContext, podApp: PodApp, root: AppRoot, mount: AppMount): AppDevice[] {
+/** `device` is there when the source is one, `place` is the path of the volume without links. */
+function mountVolume(
+	context: AppContext,
+	podApp: PodApp,
+	root: AppRoot,
+	mount: AppMount,
+): { readonly place: string; readonly device?: AppDevice } {
 	const { volume, path: target, readOnly } = mount;
 	if (mount.implicit) {
 		context.log.info(
@@ -114,20 +122,21 @@ function mountVolume(context: AppContext, podApp: PodApp, root: AppRoot, mount: 
 				});
 	const name = `volume ${volume.name}`;
 	const recursive = volume.recursive ?? true;
-	const mounted = mountInApp(context.syscall, root, {
+	const { stat, place } = mountInApp(context.syscall, root, {
 		...{ name, source, target, readOnly, recursive },
 		...(volume.kind === "host"
 			? { bounds: parseVolumeBounds(context.environment[VOLUME_BOUNDS_VARIABLE]) }
 			: {}),
 		...(context.shift === 0 ? {} : { replaceDevice: (stat) => makePodNode(context, stat, readOnly) }),
 	});
-	return isDevice(mounted) ? [{ ...describeDevice(mounted), readOnly }] : [];
+	return isDevice(stat) ? { place, device: { ...describeDevice(stat), readOnly } } : { place };
 }
 
 interface SpecParts {
 	readonly root: AppRoot;
 	readonly limits: AppLimits;
 	readonly mounts: readonly AppMount[];
+	readonly places: readonly string[];
 	readonly notify: boolean;
 	readonly capabilities: readonly string[];
 	readonly sockets: readonly ActivationSocket[];
@@ -137,18 +146,22 @@ function makeSpec(context: AppContext, podApp: PodApp, parts: SpecParts): AppSpe
 	const { options } = context;
 	const { root, limits, notify } = parts;
 	const user = resolveAppUser(podApp, root, context.shift);
-	const filter = options.disableSeccomp ? { files: [] } : appFilter(limits.seccomp);
+	const filter = options.disableSeccomp ? { files: [] } : appFilter(limits.seccomp, readKnownCalls);
 	const filtered = filter.files.length > 0 || filter.compiled !== undefined;
+	const bindSys = !parts.mounts.some((mount) => isAtOrBelow(mount.path, "/sys"));
+	// Who mounts something there wants it as it is.
+	const protects = (target: string): boolean =>
+		!options.disablePaths && (bindSys || !isAtOrBelow(target, "/sys"));
 	return {
 		app: podApp.name,
 		root: podPaths.guestAppRootfs(podApp.name),
 		readOnlyRoot: podApp.runtime.readOnlyRootFS,
-		bindSys: !parts.mounts.some((mount) => isAtOrBelow(mount.path, "/sys")),
+		bindSys,
 		makeDevices: context.ownKernel,
-		volumes: context.ownKernel ? parts.mounts.map((mount) => mount.path) : [],
+		volumes: context.ownKernel ? parts.places : [],
 		binds: ["/run/systemd/journal", `-${CONTAINER_MARKER}`, ...(notify ? ["/run/systemd/notify"] : [])],
-		readOnlyPaths: options.disablePaths ? [] : READ_ONLY_PATHS,
-		hiddenPaths: options.disablePaths ? [] : HIDDEN_PATHS,
+		readOnlyPaths: READ_ONLY_PATHS.filter(protects),
+		hiddenPaths: hiddenPaths(context.ownKernel).filter(protects),
 		user,
 		workingDirectory: podApp.app.workingDirectory || "/",
 		capabilities: capabilityMask(parts.capabilities),
@@ -164,6 +177,10 @@ function makeSpec(context: AppContext, podApp: PodApp, parts: SpecParts): AppSpe
 		preStart: resolveHook(podApp, "pre-start", root),
 		postStop: resolveHook(podApp, "post-stop", root),
 	};
+}
+
+function readKnownCalls(): string {
+	return fs.readFileSync(path.join(ownDirectory(), "seccomp", KNOWN_CALLS_FILE), "utf8");
 }
 
 function isAtOrBelow(target: string, directory: string): boolean {
@@ -188,7 +205,7 @@ function makeUnit(
 		hasPostStop: spec.postStop.length > 0,
 		limits: supportedLimits(context, podApp, limits),
 		ownKernel: context.ownKernel,
-		devices: context.options.disablePaths ? undefined : devices,
+		devices,
 		sockets: spec.socketNames.length > 0 ? [socketUnitName(podApp.name)] : [],
 	};
 }

@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include "drain-journal.h"
+#include "memory-marks.h"
 #include "show-trace.h"
 #include "trace.h"
 
@@ -61,7 +62,7 @@ static int exit_status(void)
  * Whether the kernel killed a process of this cgroup, which is the app's, for its use of memory. systemd 252 does not
  * know with version 1 of cgroups.
  */
-static int was_out_of_memory(void)
+static int was_killed_by_kernel(void)
 {
 	char line[1024], path[1280] = "";
 	FILE *groups = fopen("/proc/self/cgroup", "re");
@@ -93,13 +94,21 @@ static int was_out_of_memory(void)
 	return kills > 0;
 }
 
+static int was_out_of_memory(const char *app)
+{
+	char mark[512];
+
+	snprintf(mark, sizeof mark, MEMORY_MARKS "/%s", app);
+	return access(mark, F_OK) == 0 || was_killed_by_kernel();
+}
+
 /* Told by the number alone: systemd calls an app that SIGTERM killed successful. */
 static int record_app(const char *app)
 {
 	char path[512], temporary[512], text[16];
 	int status = exit_status();
 
-	if (status != 0 && was_out_of_memory()) {
+	if (status != 0 && was_out_of_memory(app)) {
 		snprintf(path, sizeof path, "/rkt/reason/%s", app);
 		if (write_file(path, O_TRUNC, "oom-kill\n") < 0)
 			complain(path);

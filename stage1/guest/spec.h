@@ -24,7 +24,7 @@ struct spec {
 	struct list binds;
 	struct list readonly;
 	struct list masks;
-	/* Where volumes are, whose mounts the host has restricted for itself only. */
+	/* With `make_devices`: where volumes are, without links, whose mounts the host has restricted for itself only. */
 	struct list volumes;
 	uid_t uid;
 	gid_t gid;
@@ -77,10 +77,15 @@ void make_devices(int root);
 /* app-root.c: a mount namespace of its own whose root is the app's. */
 void enter_app_root(const struct spec *spec);
 
-/* confine.c: everything from groups to the system call filter, then the program. Never returns. */
-void confine_and_exec(const struct spec *spec, int filter_dir, const struct list *argv);
+/*
+ * confine.c: everything from groups to the system call filter, then the program, which argv names unless it is an open
+ * descriptor. Never returns.
+ */
+#define NO_PROGRAM (-1)
+void confine_and_exec(const struct spec *spec, int filter_dir, const struct list *argv, int program);
 
-/* filter.c */
+/* filter.c: what no process of an app may do, then what its isolators say. */
+void install_process_filter(int filter_dir);
 void install_filters(const struct spec *spec, int filter_dir);
 
 #endif

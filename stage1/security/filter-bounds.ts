@@ -1,9 +1,14 @@
 import type { AppLimits } from "../../appc/schema/app-isolators.ts";
-import { appFilter, FILTER_FILES } from "./app-filter.ts";
+import { ARGUMENT_FILTER_FILES, appFilter, FILTER_FILES } from "./app-filter.ts";
 import { defaultAllowedCalls } from "./call-sets.ts";
 
-/** Calls that are allowed by default with some arguments only. */
-const RESERVED = ["clone", "personality", "socket", "socketcall"];
+/** Calls that are allowed by default with some arguments only, and the file that looks at them. */
+const RESERVED: Readonly<Record<string, string>> = {
+	clone: ARGUMENT_FILTER_FILES.clone,
+	personality: ARGUMENT_FILTER_FILES.personality,
+	socket: ARGUMENT_FILTER_FILES.socket,
+	socketcall: ARGUMENT_FILTER_FILES.socket,
+};
 
 /** True when an app with these isolators can make no system call that it could not make without them. */
 export function isWithinDefaultFilter(seccomp: AppLimits["seccomp"]): boolean {
@@ -11,7 +16,8 @@ export function isWithinDefaultFilter(seccomp: AppLimits["seccomp"]): boolean {
 	if (files.includes(FILTER_FILES.default)) return true;
 	if (compiled?.mode !== "allow") return false;
 	const allowed = new Set(defaultAllowedCalls());
-	const reserved = compiled.calls.some((call) => RESERVED.includes(call));
-	if (reserved && !files.includes(FILTER_FILES.appArguments)) return false;
+	const looked = (file: string | undefined): boolean =>
+		file === undefined || files.includes(file) || files.includes(ARGUMENT_FILTER_FILES.app);
+	if (!compiled.calls.every((call) => looked(RESERVED[call]))) return false;
 	return compiled.calls.every((call) => allowed.has(call));
 }

@@ -17,8 +17,8 @@ export interface AppUnit {
 	readonly hasPreStart: boolean;
 	readonly hasPostStop: boolean;
 	readonly limits: Pick<AppLimits, "memoryLimit" | "cpuLimit" | "cpuShares" | "pidsLimit" | "oomScoreAdjust">;
-	/** Device files of the host that the app has as volumes; undefined: every device (--insecure-options=paths). */
-	readonly devices: readonly AppDevice[] | undefined;
+	/** Device files of the host that the app has as volumes. */
+	readonly devices: readonly AppDevice[];
 	/** The pod's own kernel has other numbers for disks, and its console is a device that has to be allowed. */
 	readonly ownKernel: boolean;
 	/** Sockets that are passed on: units by name. */
@@ -122,7 +122,6 @@ function limitSettings({ limits }: AppUnit): UnitSetting[] {
 }
 
 function deviceSettings({ devices, ownKernel }: AppUnit): UnitSetting[] {
-	if (devices === undefined) return [];
 	return [
 		["DevicePolicy", "closed"],
 		...(ownKernel ? ([["DeviceAllow", "/dev/console rw"]] as UnitSetting[]) : []),

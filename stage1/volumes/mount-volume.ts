@@ -37,13 +37,21 @@ export interface HostMount {
 	readonly replaceDevice?: (source: fs.Stats) => string;
 }
 
+/** What came of a mount. */
+export interface Mounted {
+	/** What was mounted. */
+	readonly stat: fs.Stats;
+	/** The path in the app at which it is, without links. */
+	readonly place: string;
+}
+
 /**
  * Mounts it in the app's root. The source is pinned by a descriptor before it is looked at and the target is found
  * inside the root by the kernel, so nobody can exchange either meanwhile. Set-user-ID programs and device files of the
- * source have no effect; a device that is itself the source is meant and works. Gives what was mounted.
+ * source have no effect; a device that is itself the source is meant and works.
  * Errors: `volume-source-missing`, `path-in-image-invalid`, `policy-denied`.
  */
-export function mountInApp(syscall: Syscall, root: AppRoot, mount: HostMount): fs.Stats {
+export function mountInApp(syscall: Syscall, root: AppRoot, mount: HostMount): Mounted {
 	if (path.posix.normalize(`/${mount.target}`).replace(/^\/+/, "") === "") {
 		fail("path-in-image-invalid", `${mount.name}: a volume cannot be mounted on / of an app`, {
 			hint: "choose a directory as its target",
@@ -55,6 +63,7 @@ export function mountInApp(syscall: Syscall, root: AppRoot, mount: HostMount): f
 		mount.replaceDevice && isDevice(stat) ? replaced(syscall, source, mount.replaceDevice(stat)) : source;
 	const target = stat.isDirectory() ? root.ensureDirectory(mount.target) : root.ensureFile(mount.target);
 	try {
+		const place = placeInRoot(root, target);
 		if (!stat.isDirectory() && fs.fstatSync(target).isDirectory()) {
 			fail(
 				"path-in-image-invalid",
@@ -74,11 +83,16 @@ export function mountInApp(syscall: Syscall, root: AppRoot, mount: HostMount): f
 			...(mount.readOnly ? { propagation: MS_PRIVATE } : {}),
 		});
 		syscall.moveMount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
-		return stat;
+		return { stat, place };
 	} finally {
 		fs.closeSync(target);
 		fs.closeSync(tree);
 	}
+}
+
+function placeInRoot(root: AppRoot, target: number): string {
+	const pathOf = (fd: number): string => fs.readlinkSync(`/proc/self/fd/${fd}`);
+	return `/${path.relative(pathOf(root.fd), pathOf(target))}`;
 }
 
 function replaced(syscall: Syscall, source: number, node: string): number {

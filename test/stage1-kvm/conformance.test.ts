@@ -5,19 +5,18 @@ import { type ConformanceCase, conformanceCases } from "../stage1/conformance/ca
 import { diskCases } from "../stage1/conformance/disk-cases.ts";
 import { makeFixtures, runCase } from "../stage1/conformance/run-case.ts";
 import { distDirectory } from "../support/dist-directory.ts";
+import { lkvmObstacle } from "../support/lkvm-obstacle.ts";
 import { attachLoopDevice } from "../support/loop-device.ts";
 import { createMiniStage0 } from "../support/mini-stage0.ts";
 import { enterPrivateHost } from "../support/private-host.ts";
 
 /*
  * The same cases as for nspawn. Those in which a machine differs are in the table of docs/stage1.md; what is refused
- * is checked to be refused. Emulation takes 5 s a case, so QEMU gets a selection.
+ * is checked to be refused. Emulation takes 5 s a case, so QEMU gets a selection. lkvm cannot emulate.
  */
 const REFUSED: Readonly<Record<string, RegExp>> = {
 	"a device as a volume": /a character device as a volume is not possible in a virtual machine/,
 };
-/** The guest may go on for minutes before its kernel gives up: docs/stage1.md. */
-const IN_NO_MACHINE = ["a memory limit"];
 const IN_QEMU = [
 	"an app that ends well",
 	"a failing app ends the others, and its status is the pod's",
@@ -37,11 +36,16 @@ enterPrivateHost();
 const directory = fs.mkdtempSync("/var/tmp/rkt-test-kvm-");
 t.teardown(() => fs.rmSync(directory, { recursive: true, force: true }));
 
-testFlavor("kvm-uml", (one) => !IN_NO_MACHINE.includes(one.name));
+testFlavor("kvm-uml", () => true);
 testFlavor("kvm", (one) => IN_QEMU.includes(one.name));
+testFlavor("kvm-lkvm", () => true, lkvmObstacle());
 
-function testFlavor(flavor: string, isChosen: (one: ConformanceCase) => boolean): void {
-	t.test(flavor, (t) => {
+function testFlavor(
+	flavor: string,
+	isChosen: (one: ConformanceCase) => boolean,
+	skip: string | false = false,
+): void {
+	t.test(flavor, { skip }, (t) => {
 		const place = path.join(directory, flavor);
 		fs.mkdirSync(place);
 		const stage0 = createMiniStage0(place, path.join(distDirectory(), `stage1-${flavor}.aci`));

@@ -26,6 +26,9 @@ const DIFFERENT: Readonly<Record<string, Partial<ConformanceCase>>> = {
 	},
 	"removed capabilities": { lines: ["CapEff:\t00000000a80421fa"] },
 	"a read-only root with a writable volume": STRANGERS_VOLUME,
+	"volumes in the app's /dev, one of them read-only": {
+		lines: ["content", /\/dev\/data\/kept: Permission denied/, "refused", "/dev/sub 755", "deep"],
+	},
 };
 
 enterPrivateHost();

@@ -245,7 +245,7 @@ function environmentCases(shell: Shell): ConformanceCase[] {
 			apps: [shell("ls /proc/self/fd | tr '\\n' ' '; echo")],
 			status: 0,
 			// The fourth is the directory that ls reads.
-			lines: ["0 1 2 3"],
+			lines: [/^0 1 2 3 ?$/],
 		},
 		{
 			name: "interactive with a pipe",
@@ -351,6 +351,60 @@ function volumeCases(shell: Shell, { volume }: Fixtures): ConformanceCase[] {
 			manifest: { volumes: [host] },
 			status: 0,
 			lines: ["content", "/etc/outside"],
+		},
+		{
+			name: "volumes in the app's /dev, one of them read-only",
+			apps: [
+				shell(
+					`cat /dev/data/file /dev/sub/file; echo kept >/dev/data/kept; cat /dev/data/kept
+					echo x >/dev/sub/file || echo refused; stat -c '%n %a' /dev/sub; ls /dev/shm
+					echo x >/dev/null && [ -c /dev/null ] && grep -E ' /dev/(data|sub/file|shm) ' /proc/self/mountinfo`,
+					{
+						runtime: {
+							mounts: [
+								{ volume: "file", path: "/dev/sub/file" },
+								{ volume: "data", path: "/dev/data" },
+								{ volume: "memory", path: "/dev/shm" },
+							],
+						},
+					},
+				),
+			],
+			manifest: {
+				volumes: [
+					host,
+					{ ...host, name: "file", source: `${volume}/file`, readOnly: true },
+					{ ...host, name: "memory", source: `${volume}/below` },
+				],
+			},
+			status: 0,
+			lines: [
+				"content",
+				"kept",
+				"refused",
+				"/dev/sub 755",
+				"deep",
+				/ \/dev\/data rw,nosuid,nodev/,
+				/ \/dev\/sub\/file r[ow],nosuid,nodev/,
+				/ \/dev\/shm rw,nosuid,nodev/,
+			],
+		},
+		{
+			name: "a volume in another that comes after it",
+			apps: [
+				shell("cat /data/file; ls /data/below; cat /data/below/nested/file", {
+					runtime: {
+						mounts: [
+							{ volume: "data", path: "/data/below/nested" },
+							{ volume: "data", path: "/data" },
+						],
+					},
+				}),
+			],
+			manifest: { volumes: [host] },
+			status: 0,
+			lines: ["content", "deep", "nested", "content"],
+			exact: true,
 		},
 		{
 			name: "a read-only root with a writable volume",
