@@ -31,7 +31,7 @@ const PROGRAMS = {
 		"protocol/frames.c",
 	],
 	"memory-watch": ["guest/memory-watch.c", "guest/find-app.c"],
-	init: ["guest/init.c", "guest/network.c", "../stage1/guest/trace.c"],
+	init: ["guest/init.c", "guest/network.c", "../stage1/guest/baseline.c", "../stage1/guest/trace.c"],
 } as const satisfies Record<string, readonly string[]>;
 
 export type ProgramName = keyof typeof PROGRAMS;

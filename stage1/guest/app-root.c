@@ -8,6 +8,7 @@
 #include <linux/openat2.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -167,21 +168,70 @@ static int clone_disk(const struct stat *st)
 	return clone_tree(AT_FDCWD, path);
 }
 
-/* nosuid and nodev of a mount on the host mean nothing to another kernel, and neither do the numbers of a disk. */
-static void restrict_volume(int root, const char *path)
+/*
+ * What the host has mounted for a volume, to be mounted again: nosuid and nodev of a mount on the host mean nothing to
+ * another kernel, and neither do the numbers of a disk.
+ */
+static int take_volume(int root, const char *path)
 {
 	struct stat st;
-	int target = open_below(root, path, RESOLVE_IN_ROOT);
+	int place = open_below(root, path, RESOLVE_IN_ROOT);
 
-	if (target < 0 || fstat(target, &st) < 0)
+	if (place < 0 || fstat(place, &st) < 0)
 		die(EXIT_NAMESPACE, "cannot find the volume at %s", path);
 	bool disk = S_ISBLK(st.st_mode);
 	uint64_t attributes = MOUNT_ATTR_NOSUID | (disk ? 0 : MOUNT_ATTR_NODEV);
-	int tree = disk ? clone_disk(&st) : clone_tree(target, "");
-	if (tree < 0 || set_attributes(tree, attributes, AT_RECURSIVE) < 0 || attach(tree, target) < 0)
+	int tree = disk ? clone_disk(&st) : clone_tree(place, "");
+	if (tree < 0 || set_attributes(tree, attributes, AT_RECURSIVE) < 0)
 		die(EXIT_NAMESPACE, "cannot restrict the volume at %s", path);
+	close(place);
+	return tree;
+}
+
+/* The host has made a place for each volume in the image's /dev, but there is none in the /dev that covers it. */
+static int make_place(int root, const char *path, bool directory)
+{
+	char *copy = strdup(path), *rest = copy, *name;
+	int place = open_below(root, "/", 0);
+
+	while (place >= 0 && (name = strsep(&rest, "/"))) {
+		if (!*name)
+			continue;
+		int made = rest || directory ? mkdirat(place, name, 0755) : mknodat(place, name, S_IFREG | 0644, 0);
+		int next = made == 0 || errno == EEXIST ? open_below(place, name, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS) : -1;
+		close(place);
+		place = next;
+	}
+	free(copy);
+	return place;
+}
+
+static void put_volume(int root, const char *path, int tree)
+{
+	struct stat st;
+	int place = open_below(root, path, RESOLVE_IN_ROOT);
+
+	if (place < 0 && errno == ENOENT && fstat(tree, &st) == 0)
+		place = make_place(root, path, S_ISDIR(st.st_mode));
+	if (place < 0 || attach(tree, place) < 0)
+		die(EXIT_NAMESPACE, "cannot mount the volume at %s", path);
+	close(place);
 	close(tree);
-	close(target);
+}
+
+/* The app's /dev covers the image's, and so the volumes below it, until they are mounted there again. */
+static void make_devices_and_volumes(int root, const struct spec *spec)
+{
+	int *trees = calloc(spec->volumes.count + 1, sizeof *trees);
+
+	if (!trees)
+		die(EXIT_NAMESPACE, "out of memory");
+	for (size_t i = 0; i < spec->volumes.count; i++)
+		trees[i] = take_volume(root, spec->volumes.items[i]);
+	make_devices(root);
+	for (size_t i = 0; i < spec->volumes.count; i++)
+		put_volume(root, spec->volumes.items[i], trees[i]);
+	free(trees);
 }
 
 static void pivot_to(int root)
@@ -208,9 +258,7 @@ void enter_app_root(const struct spec *spec)
 		die(EXIT_NAMESPACE, "cannot open %s", spec->root);
 	make_empty(&directory, &file);
 	if (spec->make_devices)
-		make_devices(root);
-	for (size_t i = 0; i < spec->volumes.count; i++)
-		restrict_volume(root, spec->volumes.items[i]);
+		make_devices_and_volumes(root, spec);
 	bind_from_pod(root, "/proc", RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS, 0);
 	if (spec->bind_sys)
 		bind_sys(root);

@@ -14,7 +14,8 @@ export interface AppMount {
 
 /**
  * The mounts of an app (pod.md section 4.6 of the reference): those of the pod manifest, then the mount points of the
- * image at other paths, with the pod's volume of the same name or an empty one. Errors: `volume-not-found`.
+ * image at other paths, with the pod's volume of the same name or an empty one. Ordered by path, so that a mount below
+ * another comes after it. Errors: `volume-not-found`.
  */
 export function resolveMounts(podApp: PodApp, volumes: readonly Volume[]): AppMount[] {
 	const mounts = podApp.runtime.mounts.map((mount): AppMount => {
@@ -40,7 +41,11 @@ export function resolveMounts(podApp: PodApp, volumes: readonly Volume[]): AppMo
 			implicit: volume === undefined,
 		});
 	}
-	return mounts;
+	return mounts.sort((a, b) => compare(trimmed(a.path), trimmed(b.path)));
+}
+
+function compare(a: string, b: string): number {
+	return a < b ? -1 : Number(a > b);
 }
 
 function absolute(path: string): string {

@@ -58,6 +58,7 @@ export function conformanceCases(fixtures: Fixtures): ConformanceCase[] {
 		...userCases(shell),
 		...volumeCases(shell, fixtures),
 		...isolatorCases(shell),
+		...dockerCases(shell),
 		...badInputCases(shell, fixtures),
 	];
 }
@@ -245,7 +246,7 @@ function environmentCases(shell: Shell): ConformanceCase[] {
 			apps: [shell("ls /proc/self/fd | tr '\\n' ' '; echo")],
 			status: 0,
 			// The fourth is the directory that ls reads.
-			lines: ["0 1 2 3"],
+			lines: [/^0 1 2 3 ?$/],
 		},
 		{
 			name: "interactive with a pipe",
@@ -291,6 +292,37 @@ function userCases(shell: Shell): ConformanceCase[] {
 			apps: [shell("grep NoNewPrivs /proc/self/status", { user: "1000", group: "1000" })],
 			status: 0,
 			lines: ["NoNewPrivs:\t1"],
+		},
+	];
+}
+
+/** Images that were converted from docker have what docker gives them. */
+function dockerCases(shell: Shell): ConformanceCase[] {
+	const annotations = [
+		{ name: "appc.io/docker/repository", value: "busybox" },
+		{ name: "rkt.io/oci/user", value: "alice" },
+		{ name: "rkt.io/oci/environment", value: '["1 odd name=kept"]' },
+	];
+	const script = `id -u; id -g; id -G; pwd; tr '\\0' '\\n' </proc/$$/environ; echo output >/dev/stdout; echo errors >>/proc/self/fd/2`;
+	return [
+		{
+			name: "a docker image: user, environment, working directory, and output by name",
+			apps: [
+				shell("", {
+					...{ exec: ["sh", "-c", script], user: "alice", group: "alice" },
+					...{ workingDirectory: "/var/made", annotations },
+				}),
+			],
+			args: ["--hostname=box"],
+			status: 0,
+			lines: [
+				...["1234", "50", "/var/made", "output", "errors"],
+				...["1 odd name=kept", "AC_APP_NAME=app", "HOME=/home", "HOSTNAME=box", "LOGNAME=alice"],
+				"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+				...["SHELL=/bin/sh", "USER=alice", "container=rkt"],
+				"50",
+			],
+			exact: true,
 		},
 	];
 }
@@ -351,6 +383,60 @@ function volumeCases(shell: Shell, { volume }: Fixtures): ConformanceCase[] {
 			manifest: { volumes: [host] },
 			status: 0,
 			lines: ["content", "/etc/outside"],
+		},
+		{
+			name: "volumes in the app's /dev, one of them read-only",
+			apps: [
+				shell(
+					`cat /dev/data/file /dev/sub/file; echo kept >/dev/data/kept; cat /dev/data/kept
+					echo x >/dev/sub/file || echo refused; stat -c '%n %a' /dev/sub; ls /dev/shm
+					echo x >/dev/null && [ -c /dev/null ] && grep -E ' /dev/(data|sub/file|shm) ' /proc/self/mountinfo`,
+					{
+						runtime: {
+							mounts: [
+								{ volume: "file", path: "/dev/sub/file" },
+								{ volume: "data", path: "/dev/data" },
+								{ volume: "memory", path: "/dev/shm" },
+							],
+						},
+					},
+				),
+			],
+			manifest: {
+				volumes: [
+					host,
+					{ ...host, name: "file", source: `${volume}/file`, readOnly: true },
+					{ ...host, name: "memory", source: `${volume}/below` },
+				],
+			},
+			status: 0,
+			lines: [
+				"content",
+				"kept",
+				"refused",
+				"/dev/sub 755",
+				"deep",
+				/ \/dev\/data rw,nosuid,nodev/,
+				/ \/dev\/sub\/file r[ow],nosuid,nodev/,
+				/ \/dev\/shm rw,nosuid,nodev/,
+			],
+		},
+		{
+			name: "a volume in another that comes after it",
+			apps: [
+				shell("cat /data/file; ls /data/below; cat /data/below/nested/file", {
+					runtime: {
+						mounts: [
+							{ volume: "data", path: "/data/below/nested" },
+							{ volume: "data", path: "/data" },
+						],
+					},
+				}),
+			],
+			manifest: { volumes: [host] },
+			status: 0,
+			lines: ["content", "deep", "nested", "content"],
+			exact: true,
 		},
 		{
 			name: "a read-only root with a writable volume",
@@ -464,6 +550,26 @@ function isolatorCases(shell: Shell): ConformanceCase[] {
 			exact: true,
 		},
 		{
+			name: "an unknown system call is refused",
+			apps: [shell("true", isolator("os/linux/seccomp-remove-set", { set: ["mkdir", "mkdri"] }))],
+			status: 254,
+			stderr: /names an unknown system call mkdri/,
+		},
+		{
+			name: "a widened default set with an error of its own",
+			apps: [
+				shell(
+					"unshare -m true 2>&1; mount -t tmpfs none /etc 2>&1; ls -d /etc",
+					isolator("os/linux/seccomp-retain-set", {
+						set: ["@rkt/default-whitelist", "unshare"],
+						errno: "EXDEV",
+					}),
+				),
+			],
+			status: 0,
+			lines: [/unshare.*Operation not permitted/, /mount.*(cross-device|Cross-device)/, "/etc"],
+		},
+		{
 			name: "an unknown set is refused",
 			apps: [shell("true", isolator("os/linux/seccomp-retain-set", { set: ["@appc.io/nonexistent"] }))],
 			status: 254,
@@ -480,10 +586,72 @@ function isolatorCases(shell: Shell): ConformanceCase[] {
 			lines: ["0"],
 		},
 		{
-			name: "an isolator without effect is named",
-			apps: [shell("true", isolator("os/unix/sysctl", { "net.core.somaxconn": "64" }))],
+			name: "parameters of the pod's namespaces, and nothing of the host's",
+			apps: [
+				shell(
+					"cd /proc/sys; cat net/core/somaxconn kernel/shmmax kernel/sem fs/mqueue/msg_max kernel/domainname",
+					isolator("os/unix/sysctl", {
+						"net.core.somaxconn": "77",
+						"kernel/shmmax": "1048576",
+						"kernel.sem": "300\t32000\t32\t100",
+						"fs.mqueue.msg_max": "13",
+						"kernel.domainname": "a domain",
+					}),
+				),
+			],
 			status: 0,
-			stderr: /os\/unix\/sysctl has no effect/,
+			lines: ["77", "1048576", "300\t32000\t32\t100", "13", "a domain"],
+			exact: true,
+		},
+		{
+			name: "a parameter of the whole kernel is refused",
+			apps: [shell("true", isolator("os/unix/sysctl", { "kernel.core_pattern": "|/bin/sh" }))],
+			status: 254,
+			stderr: /may not set kernel.core_pattern: it belongs to the whole kernel/,
+		},
+		{
+			name: "resource limits of an app and its hooks",
+			apps: [
+				shell("ulimit -n; ulimit -H -n; ulimit -c; ulimit -s", {
+					isolators: [
+						{
+							name: "os/unix/rlimits",
+							value: {
+								RLIMIT_NOFILE: { soft: 77, hard: 88 },
+								RLIMIT_CORE: { hard: 0 },
+								RLIMIT_STACK: { soft: 2097152, hard: "unlimited" },
+							},
+						},
+					],
+					eventHandlers: [{ name: "pre-start", exec: ["/bin/sh", "-c", "echo hook $(ulimit -n)"] }],
+				}),
+			],
+			status: 0,
+			lines: ["hook 77", "77", "88", "0", "2048"],
+			exact: true,
+		},
+		{
+			name: "a limit that the pod itself does not have",
+			apps: [
+				shell("true", {
+					user: "1000",
+					...isolator("os/unix/rlimits", { RLIMIT_NOFILE: { hard: Number.MAX_SAFE_INTEGER } }),
+				}),
+			],
+			status: 205,
+			lines: [/cannot set RLIMIT_NOFILE/],
+		},
+		{
+			name: "an AppArmor profile where the kernel has no such module",
+			apps: [shell("true", isolator("os/linux/apparmor-profile", { profile: "docker-default" }))],
+			status: 254,
+			stderr: /app app asks for AppArmor, which .* does not have/,
+		},
+		{
+			name: "an isolator without effect is named",
+			apps: [shell("true", isolator("resource/network-bandwidth", { default: true, limit: "1M" }))],
+			status: 0,
+			stderr: /resource\/network-bandwidth has no effect/,
 		},
 		{
 			name: "an oom score",

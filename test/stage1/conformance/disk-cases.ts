@@ -36,6 +36,30 @@ export function diskCases(fixtures: Fixtures, disks: readonly [string, string]):
 			exact: true,
 		},
 		{
+			name: "disks in the app's /dev, one of them read-only",
+			apps: [
+				shellApp(
+					fixtures,
+					`echo in dev >/dev/disk; head -c 7 /dev/disk; echo x >/dev/sub/disk || echo refused
+					[ -b /dev/disk ] && [ -b /dev/sub/disk ] && echo both; echo x >/dev/null && ls -d /dev/pts/ptmx`,
+					{
+						runtime: {
+							mounts: [
+								{ volume: "disk", path: "/dev/disk" },
+								{ volume: "other", path: "/dev/sub/disk" },
+							],
+						},
+					},
+				),
+			],
+			manifest: {
+				volumes: [disk, { name: "other", kind: "host", source: second, readOnly: true }],
+			},
+			status: 0,
+			lines: ["in dev", /(not permitted|denied|Read-only)/, "refused", "both", "/dev/pts/ptmx"],
+			exact: true,
+		},
+		{
 			name: "each of two apps has its own disk and none of the other's",
 			apps: [
 				// systemd has another name for the cgroup of this one.
