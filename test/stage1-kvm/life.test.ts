@@ -45,7 +45,7 @@ function expectedRights(uuid: string) {
 	const none = "0".repeat(16);
 	const confined = { CapInh: none, NoNewPrivs: "1" };
 	return {
-		"kvm-uml": { "/rkt/vm/linux": { Uid: "0", ...confined, ...caps("000000000800001f") } },
+		"kvm-uml": { "/program": { Uid: "0", ...confined, ...caps("000000000800001f") } },
 		kvm: {
 			"/qemu-system-x86_64": { Uid: `${machineUser(uuid)}`, Seccomp: "2", ...confined, ...caps(none) },
 			"/virtiofsd": { Uid: "0", Seccomp: "2", ...confined, ...caps("00000000880000db", none) },
