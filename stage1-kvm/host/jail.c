@@ -66,6 +66,16 @@ static bool make_file(int root, const char *name)
 	return mknodat(root, name, S_IFREG | 0644, 0) == 0;
 }
 
+/* By its own name, which is that of the process. */
+static bool show_program(int root, const char *program)
+{
+	char path[256];
+
+	snprintf(path, sizeof path, "%s/%s", JAIL_PROGRAMS + 1, basename(program));
+	return mkdirat(root, JAIL_PROGRAMS + 1, 0755) == 0 && make_file(root, path) &&
+	       show(root, AT_FDCWD, program, path, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+}
+
 static bool show_libraries(int root)
 {
 	char path[32], target[256];
@@ -128,9 +138,9 @@ const char *enter_jail(const char *program, bool files)
 	/* Before the new root covers it, and in this namespace, whose mounts alone can be cloned. */
 	int pod = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int root = pod < 0 ? -1 : make_root();
-	if (root < 0 || mkdirat(root, POD, 0755) < 0 || mkdirat(root, "proc", 0755) < 0 || !make_file(root, JAIL_PROGRAM + 1))
+	if (root < 0 || mkdirat(root, POD, 0755) < 0 || mkdirat(root, "proc", 0755) < 0)
 		return "root";
-	if (!show(root, AT_FDCWD, program, JAIL_PROGRAM + 1, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV))
+	if (!show_program(root, program))
 		return program;
 	if (!show_libraries(root))
 		return "libraries";

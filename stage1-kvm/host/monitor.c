@@ -28,6 +28,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <poll.h>
 #include <sched.h>
@@ -190,6 +191,14 @@ static void be_init(void)
 	_exit(FAILED);
 }
 
+static void execv_in_jail(char **words)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof path, JAIL_PROGRAMS "/%s", basename(words[0]));
+	execv(path, words);
+}
+
 /*
  * The program, or with `init` its parent, is the first process of a process namespace: what it has started itself ends
  * with it, however it ends. It has a session of its own, because User-Mode Linux signals its whole group when it panics.
@@ -230,9 +239,10 @@ static pid_t start(char **argv, int count, const struct passed *passed, int outp
 	sigprocmask(SIG_SETMASK, &kept, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	unsetenv("NOTIFY_SOCKET");
+	/* QEMU looks for its files beside where it is. */
 	execv(words[0], words);
 	if (rights.jail)
-		execv(JAIL_PROGRAM, words);
+		execv_in_jail(words);
 	die(words[0]);
 	return -1;
 }
