@@ -15,7 +15,7 @@ const WAIT_SECONDS = 120;
  * the monitor of the pod; the network of the pod has no part in it.
  */
 export async function enter(argv: string[], context: Stage1Context): Promise<number> {
-	const { pid, app, command } = parseEnterArguments(argv);
+	const { pid, app, command, probe } = parseEnterArguments(argv);
 	if (readRecordedProcess(context.podDirectory)?.pid !== pid) {
 		fail("pod-not-running", `process ${pid} is not the monitor of the pod`);
 	}
@@ -24,6 +24,6 @@ export async function enter(argv: string[], context: Stage1Context): Promise<num
 	const syscall = await syscallOf(context);
 	const terminal = { TERM: context.environment.TERM ?? "vt100" };
 	process.chdir(context.podDirectory);
-	const words = ["enter", `--app=${app}`, `--wait=${WAIT_SECONDS}`, "--", ...command];
-	return syscall.execve(client, words, terminal, []);
+	const words = ["enter", `--app=${app}`, `--wait=${WAIT_SECONDS}`, ...(probe ? ["--probe"] : [])];
+	return syscall.execve(client, [...words, "--", ...command], terminal, []);
 }

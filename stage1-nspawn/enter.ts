@@ -25,6 +25,7 @@ export async function enter(argv: string[], context: Stage1Context): Promise<num
 	const main = findAppProcess(options.pid, options.app);
 	const target = main ?? options.pid;
 	const helper = path.join(ownDirectory(), "enter-helper");
+	const probe = options.probe ? openProbe() : [];
 	const arguments_ = [
 		"enter",
 		`--target=${target}`,
@@ -32,13 +33,22 @@ export async function enter(argv: string[], context: Stage1Context): Promise<num
 		`--filters=${filters}`,
 		`--bounding=${boundingSet(options.pid)}`,
 		`--build-root=${main === undefined ? 1 : 0}`,
+		...probe.map((fd) => `--program=${fd}`),
 		...readHierarchies(target).map(({ own }) => `--cgroup=${path.join(own, "cgroup.procs")}`),
 		"--",
+		...(options.probe ? [PROBE] : []),
 		...options.command,
 	];
 	const syscall = await syscallOf(context);
 	const terminal = { TERM: environment.TERM ?? "vt100" };
-	return syscall.execve(helper, arguments_, terminal, [spec, filters]);
+	return syscall.execve(helper, arguments_, terminal, [spec, filters, ...probe]);
+}
+
+/** Says what an app may do; stage1/guest/probe.h. */
+const PROBE = "probe";
+
+function openProbe(): number[] {
+	return [fs.openSync(path.join(ownDirectory(), PROBE), fs.constants.O_RDONLY)];
 }
 
 /** In hexadecimal. */

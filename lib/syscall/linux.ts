@@ -144,7 +144,7 @@ type Native = (prototype: string) => NativeFunction;
 type Check = (result: number, syscall: string, detail: string) => number;
 
 /** The prebuilt addon stands beside the bundle; in a source tree it is koffi's own package. */
-function loadKoffi(): typeof Koffi {
+export function loadKoffi(): typeof Koffi {
 	const load = createRequire(__filename);
 	try {
 		return load(path.join(__dirname, "koffi.node")) as typeof Koffi;

@@ -7,6 +7,11 @@ import { ACCELERATOR_VARIABLE } from "../../stage1/accelerator.ts";
 import type { ReadManifests } from "../../stage1/entrypoints.ts";
 import { JOURNAL_SIZE_VARIABLE } from "../../stage1/journal.ts";
 import { GUEST_HOSTS, GUEST_RESOLV_CONF } from "../../stage1/pod-paths.ts";
+import {
+	formatVolumeBounds,
+	VOLUME_BOUNDS_VARIABLE,
+	type VolumeBounds,
+} from "../../stage1/volumes/volume-bounds.ts";
 import type { Config } from "../config/config.ts";
 import { parseJournalSize } from "../config/journal-size.ts";
 import { runStage1 } from "../handoff/run.ts";
@@ -31,6 +36,8 @@ export interface StartRequest {
 	readonly config: Config;
 	/** Of the metadata service; undefined when the pod is not registered. */
 	readonly mdsToken: string | undefined;
+	/** What the policy of this machine says about host volumes. */
+	readonly volumeBounds: VolumeBounds;
 }
 
 /** Errors: `metadata-service-missing` when the pod is to be registered and cannot be. */
@@ -115,6 +122,7 @@ export async function handOver(context: CommandContext, request: StartRequest): 
 			...acceleratorVariables(request.config),
 			...context.environment,
 			...journalVariables(flags, request.config),
+			...boundsVariables(request.volumeBounds),
 		},
 	});
 }
@@ -128,6 +136,10 @@ function journalVariables({ journalSize }: StartFlags, { journal }: Config): Rec
 /** What the caller's environment says counts more. */
 function acceleratorVariables({ kvm }: Config): Record<string, string> {
 	return kvm === undefined ? {} : { [ACCELERATOR_VARIABLE]: kvm.accelerator };
+}
+
+function boundsVariables(bounds: VolumeBounds): Record<string, string> {
+	return bounds.length === 0 ? {} : { [VOLUME_BOUNDS_VARIABLE]: formatVolumeBounds(bounds) };
 }
 
 function stage0Files(flags: StartFlags): Map<string, string> {

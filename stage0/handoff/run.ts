@@ -7,6 +7,7 @@ import { buildRunArguments, type RunOptions } from "../../stage1/arguments.ts";
 import type { ReadManifests } from "../../stage1/entrypoints.ts";
 import { inStage1 } from "../../stage1/pod-paths.ts";
 import { passedDescriptors } from "../../stage1/sockets/passed-sockets.ts";
+import { recordInsecureOptions } from "../pod/insecure-record.ts";
 import type { LockedPod } from "../pod/pod-lock.ts";
 import { loadStage1Module } from "./load-module.ts";
 import type { Stage1OfPod } from "./stage1-of-pod.ts";
@@ -38,6 +39,7 @@ export async function runStage1(syscall: Syscall, log: Log, handOff: RunHandOff)
 		RKT_SELINUX_CONTEXT: "",
 		RKT_SELINUX_MOUNT_CONTEXT: "",
 	};
+	recordInsecureOptions(pod.directory, handOff.options);
 	process.chdir(pod.directory);
 	const keep = [pod.lock.fd, ...passedDescriptors(handOff.environment, process.pid)];
 	for (const fd of keep) syscall.setCloseOnExec(fd, false);

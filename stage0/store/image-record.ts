@@ -38,6 +38,11 @@ export interface ImageRecord {
 	readonly treeStoreSize: number;
 	/** Imported without a signature check. */
 	readonly insecure: boolean;
+	/**
+	 * Who signed it, `openpgp:` and the fingerprint of the primary key. Only of records that nobody but root can have
+	 * written: members of the group rkt may put images into the store.
+	 */
+	readonly signer?: string | undefined;
 	/** What it was imported from, for people: a URL or path. */
 	readonly source: string;
 	/** SHA-256 of the stored manifest in hex, so that a damaged one is noticed without reading the archive. */
@@ -60,7 +65,8 @@ export function readRecord(layout: StoreLayout, key: string): ImageRecord | unde
 	try {
 		const record = decodeRecord(fs.readFileSync(fd, "utf8"));
 		if (record?.key !== key || !Array.isArray(record.dependencies)) return undefined;
-		return { ...record, lastUsed: fs.fstatSync(fd).mtimeMs };
+		const stat = fs.fstatSync(fd);
+		return { ...record, signer: isRoots(stat) ? record.signer : undefined, lastUsed: stat.mtimeMs };
 	} catch (error) {
 		if (error instanceof SyntaxError) return undefined;
 		throw error;
@@ -69,11 +75,16 @@ export function readRecord(layout: StoreLayout, key: string): ImageRecord | unde
 	}
 }
 
+function isRoots({ uid, mode }: fs.Stats): boolean {
+	return uid === 0 && (mode & 0o022) === 0;
+}
+
 /** Writes the record, which also counts as use. */
 export function writeRecord(layout: StoreLayout, record: Omit<ImageRecord, "lastUsed">): void {
 	const text = JSON.stringify({ ...record, lastUsed: undefined });
 	const checked = JSON.stringify({ ...JSON.parse(text), checksum: checksum(text) });
-	writeFileAtomic(layout.info(record.key), `${checked}\n`, 0o660);
+	const mode = process.geteuid?.() === 0 ? 0o640 : 0o660;
+	writeFileAtomic(layout.info(record.key), `${checked}\n`, mode);
 }
 
 /** Undefined when it is not what was written. Records of earlier versions have no check sum. */

@@ -9,7 +9,7 @@ import { type ImageRecord, touchRecord } from "./image-record.ts";
 import { imageNotFound, intactRecord } from "./image-store.ts";
 import type { StoreLayout } from "./layout.ts";
 import { acquireLock } from "./named-lock.ts";
-import { treeIdOf } from "./tree-images.ts";
+import { partsOf, treeIdOf } from "./tree-images.ts";
 import { treeDirectories, treeLowers } from "./tree-layers.ts";
 import { isUntouched } from "./tree-stamps.ts";
 import type { DamagedFile, TreeVerdict } from "./verify-tree.ts";
@@ -34,6 +34,8 @@ export interface TreeStore {
 	 * Errors: `image-not-found`, `image-damaged`, `tree-not-written`, `disk-full`, `data-directory-unusable`.
 	 */
 	ensureTree(key: string, options?: { readonly rebuild?: boolean }): Promise<RenderedTree>;
+	/** The images that supply the files of an image's tree: it and its dependencies. Error `image-not-found`, also for one of those. */
+	partsOf(key: string): string[];
 	/** Reads every file of a tree and compares it with what was rendered. */
 	verifyTree(key: string): Promise<TreeVerdict>;
 	/**
@@ -75,6 +77,7 @@ export function createTreeStore(layout: StoreLayout, syscall: Syscall): TreeStor
 			await writeTree(layout, syscall, { record, treeId: tree.treeId, rebuild });
 			return { ...tree, lowers: treeLowers(layout, tree.treeId) };
 		},
+		partsOf: (key) => partsOf(layout, requireRecord(layout, key)),
 		lowersOf: (treeId) => treeLowers(layout, treeId),
 		verifyTree: async (key) => {
 			const { treeId, rendered } = locateTree(layout, requireRecord(layout, key));

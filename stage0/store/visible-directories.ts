@@ -35,6 +35,7 @@ interface Layer {
  */
 export function findFixUps(layers: readonly LayerFiles[]): FixUp[] {
 	const topDown = [...layers].reverse().map(indexed);
+	for (const [index, layer] of topDown.entries()) checkGuesses(layer, topDown.slice(index + 1));
 	const guessed = new Set(topDown.flatMap(({ implied, bare }) => [...implied, ...bare]));
 	const found = new Map<string, FixUp>();
 	const place = (path: string): Verdict => resolve(topDown, path);
@@ -87,17 +88,26 @@ interface Verdict {
 	readonly guess: "implied" | "bare" | undefined;
 }
 
+/** What a layer takes for directories must be none of another kind in the layers below it. */
+function checkGuesses(layer: Layer, below: readonly Layer[]): void {
+	for (const path of [...layer.implied, ...layer.bare]) {
+		for (const other of below) {
+			const kind = lookUp(other, path);
+			if (kind === "absent") continue;
+			if (kind === "other") refuseConflict(path, layer, other);
+			break;
+		}
+	}
+}
+
 /** Looks for a directory from the uppermost layer down. */
 function resolve(topDown: readonly Layer[], path: string): Verdict {
 	let guess: Verdict["guess"];
-	let guesser: Layer | undefined;
 	for (const layer of topDown) {
 		const kind = lookUp(layer, path);
 		if (kind === "absent") continue;
 		if (kind === "directory") return { source: layer.files, guess };
-		if (kind === "other" && guesser !== undefined) refuseConflict(path, guesser, layer);
 		if (kind === "hidden" || kind === "other") break;
-		guesser ??= layer;
 		if (guess !== "implied") guess = kind;
 	}
 	return { source: undefined, guess };

@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include "drain-journal.h"
+#include "memory-marks.h"
 #include "output-lock.h"
 #include "show-trace.h"
 #include "trace.h"
@@ -65,7 +66,7 @@ static int exit_status(void)
  * Whether the kernel killed a process of this cgroup, which is the app's, for its use of memory. systemd 252 does not
  * know with version 1 of cgroups.
  */
-static int was_out_of_memory(void)
+static int was_killed_by_kernel(void)
 {
 	char line[1024], path[1280] = "";
 	FILE *groups = fopen("/proc/self/cgroup", "re");
@@ -97,6 +98,14 @@ static int was_out_of_memory(void)
 	return kills > 0;
 }
 
+static int was_out_of_memory(const char *app)
+{
+	char mark[512];
+
+	snprintf(mark, sizeof mark, MEMORY_MARKS "/%s", app);
+	return access(mark, F_OK) == 0 || was_killed_by_kernel();
+}
+
 /* What the app printed is with the journal before the pod can end. */
 static void wait_for_output(const char *app)
 {
@@ -117,7 +126,7 @@ static int record_app(const char *app)
 	int status = exit_status();
 
 	wait_for_output(app);
-	if (status != 0 && was_out_of_memory()) {
+	if (status != 0 && was_out_of_memory(app)) {
 		snprintf(path, sizeof path, "/rkt/reason/%s", app);
 		if (write_file(path, O_TRUNC, "oom-kill\n") < 0)
 			complain(path);

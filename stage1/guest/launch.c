@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
@@ -98,6 +99,8 @@ int main(int argc, char **argv)
 		errno = 0;
 		die(1, "usage: launch APP [pre-start|post-stop]");
 	}
+	/* Until the new program is there, nobody in the pod may look into this process or at its executable. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (argc == 2)
 		trace(0, "app %s started", argv[1]);
 	snprintf(path, sizeof path, "/rkt/spec/%s", argv[1]);
@@ -122,5 +125,5 @@ int main(int argc, char **argv)
 	if (spec.open_output && argc == 2)
 		make_output_openable(&spec, argv[1]);
 	enter_app_root(&spec);
-	confine_and_exec(&spec, filters, command);
+	confine_and_exec(&spec, filters, command, NO_PROGRAM);
 }

@@ -12,6 +12,7 @@ import { resolveUuid } from "../../pod/resolve-uuid.ts";
 import { toRun } from "../../pod/transitions.ts";
 import { treesOfPod } from "../../pod/trees-of-pod.ts";
 import type { Handler } from "../command.ts";
+import { checkPreparedPod } from "../pod-policy.ts";
 import { readVerify } from "../prepare-flags.ts";
 import { checkInteractive, checkPortsHaveNetwork, readStartFlags } from "../start-flags.ts";
 import { checkVolumes, handOver, mountForStart, registerForStart } from "../start-pod.ts";
@@ -57,12 +58,14 @@ export const runPrepared: Handler = async (context, invocation) => {
 		});
 	}
 	readStage1OfPod(dataDirectory, pod.directory);
+	const volumeBounds = await checkPreparedPod(context, { dataDirectory, syscall }, pod.directory, flags);
 	const appNames = manifest.apps.map((app) => app.name);
 	await checkTrees(syscall, dataDirectory, pod.directory, readVerify(invocation.options));
 	mark("stage0 pod");
 	const mdsToken = await registerForStart(flags, pod, appNames);
 	const running = toRun(dataDirectory, pod, true);
-	const request = { syscall, dataDirectory, pod: running, appNames, flags, config, mdsToken };
+	const started = { syscall, dataDirectory, appNames, flags, config, mdsToken, volumeBounds };
+	const request = { ...started, pod: running };
 	await mountForStart(request);
 	mark("stage0 mounts");
 	beginPodTrace(running.directory, began);

@@ -175,6 +175,33 @@ TIME is a duration such as 10m, which is that long ago; a date, "2026-01-31 18:0
 		load: async () => (await import("../commands/enter.ts")).enterPod,
 	}),
 	defineCommand({
+		name: "test-isolation",
+		summary: "Show what an app of a running pod is kept from",
+		usage: "[flags] UUID",
+		description: `Runs a probe in the app that tries what it must not be able to do, with the app's own confinement.
+The exit status is 1 when something is open. docs/security.md says what is to be expected.`,
+		options: [text("app", "name of the app; needed when the pod has several"), FORMAT],
+		arguments: [1, 1],
+		needsRoot: true,
+		completes: "pods",
+		load: async () => (await import("../commands/test-isolation.ts")).testIsolation,
+	}),
+	defineCommand({
+		name: "export",
+		summary: "Export an app from an exited pod to an ACI file",
+		usage: "[flags] UUID FILE.aci",
+		description: `Writes the root file system of an app, with what the app has changed in it and without its volumes, as a compressed
+image with the manifest of the app's image. The pod must have ended and must not be collected.`,
+		options: [
+			text("app", "name of the app; needed when the pod has several"),
+			flag("overwrite", "replace an existing file"),
+		],
+		arguments: [2, 2],
+		needsRoot: true,
+		completes: "pods",
+		load: async () => (await import("../commands/export.ts")).exportApp,
+	}),
+	defineCommand({
 		name: "stop",
 		summary: "Stop a pod",
 		usage: "[flags] UUID …",

@@ -14,6 +14,7 @@ import {
 	directoryEntry,
 	fileEntry,
 	hardlinkEntry,
+	type LayerEntry,
 	makeLayer,
 	type OciLayer,
 	opaqueEntry,
@@ -75,15 +76,15 @@ async function addImage(store: Store, name: string, layers: readonly OciLayer[])
 /** Mounts it where nobody sees it, and gives the listing of what an app would. */
 function listing(directory: string, withTimes = true): string {
 	const script = `find . -printf '%P|%y|%m|%U|%G|%s|%l|${withTimes ? "%T@" : ""}\\n' | sed -E 's/^([^|]*\\|d\\|[^|]*\\|[^|]*\\|[^|]*)\\|[0-9]+/\\1|/' | sort
-		getfattr -R -h -d -m '^(user|security.cap|system.posix)' . 2>/dev/null
+		find . | sort | tr '\\n' '\\0' | xargs -0 getfattr -h -d -m '^(user|security.cap|system.posix)' 2>/dev/null
 		find . -type f -exec sha256sum {} + | sort -k2`;
 	const result = spawnSync("sh", ["-c", script], { cwd: directory, encoding: "utf8", maxBuffer: 1 << 28 });
 	return result.stdout;
 }
 
-/** An overlay has a root directory of its own with a time of its own. */
+/** An overlay has a root directory of its own with a time and attributes of its own. */
 function rootless(text: string): string {
-	return text.replace(/^\|d\|.*$/m, "");
+	return text.replace(/^\|d\|.*$/m, "").replace(/^# file: \.\n(?:.+\n)*\n/m, "");
 }
 
 function withMount<T>(lowers: readonly string[], action: (root: string) => T): T {
@@ -112,6 +113,124 @@ function umoci(layers: readonly OciLayer[]): string {
 }
 
 const T = { mtime: "1700000000.25" };
+
+/** A small generator of numbers, so that a failure can be repeated. */
+function createRandom(seed: number): (below: number) => number {
+	let state = seed * 2654435761 + 1;
+	return (below) => {
+		state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+		return (state >>> 8) % below;
+	};
+}
+
+/** A layer of few names, so that they meet those of other layers; nothing in it is refused by itself. */
+function randomLayer(random: (below: number) => number): LayerEntry[] {
+	const names = "a b c a/x a/y b/x b/x/1 b/x/2 c/y c/y/1 a/x/1 a/x/2".split(" ");
+	const entries: LayerEntry[] = [];
+	const directories = new Set<string>();
+	const others = new Set<string>();
+	const parents = (name: string) =>
+		name
+			.split("/")
+			.map((_, index, parts) => parts.slice(0, index).join("/"))
+			.slice(1);
+	const more = () => ({
+		mode: [0o644, 0o755, 0o700, 0o4711][random(4)] as number,
+		uid: random(3),
+		gid: random(3),
+		mtime: `${1_600_000_000 + random(1000)}`,
+		...(random(3) === 0 && { xattrs: { "user.k": `v${random(9)}` } }),
+	});
+	for (let left = 1 + random(9); left > 0; left--) {
+		const name = names[random(names.length)] as string;
+		const kind = random(12);
+		if (parents(name).some((parent) => others.has(parent))) continue;
+		const target = [...others][random(9)];
+		const isDirectory = (kind >= 3 && kind < 6) || kind === 8;
+		if (isDirectory ? others.has(name) : kind !== 7 && directories.has(name)) continue;
+		if (kind < 3) entries.push(fileEntry(name, `content ${random(100)}`, more()));
+		else if (kind < 6) entries.push(directoryEntry(name, more()));
+		else if (kind === 6) entries.push(symlinkEntry(name, "a"));
+		else if (kind === 7) entries.push(whiteoutEntry(name));
+		else if (kind === 8) entries.push(opaqueEntry(name));
+		else if (target !== undefined && target !== name) entries.push(hardlinkEntry(name, target));
+		else continue;
+		for (const parent of parents(name)) directories.add(parent);
+		if (kind !== 7) (isDirectory ? directories : others).add(name);
+	}
+	if (random(4) === 0) entries.unshift(directoryEntry(".", { ...more(), mode: 0o755 }));
+	// What umoci makes of a white-out depends on what it has met before.
+	const isMarker = ({ path: name }: LayerEntry): boolean => name.includes(".wh.");
+	return [...entries.filter(isMarker), ...entries.filter((entry) => !isMarker(entry))];
+}
+
+t.test("random", async (t) => {
+	const [first = 0, count = 40] = (process.env.SEEDS ?? "").split(",").map(Number);
+	let compared = 0;
+	const reasons: Record<string, number> = {};
+	for (let seed = first || 1; seed < (first || 1) + count; seed++) {
+		const random = createRandom(seed);
+		const layers = Array.from({ length: 2 + random(3) }, () => makeLayer(randomLayer(random)));
+		const store = newStore();
+		let lowers: readonly string[];
+		try {
+			const key = await addImage(store, "example.com/app", layers);
+			lowers = (await store.ensureTree(key)).lowers;
+		} catch (error) {
+			const { code, message } = error as { code: string; message: string };
+			const reason = `${code} ${message.replace(/"[^"]*"|sha256:\S*|\/\S*/g, "_")}`;
+			reasons[reason] = (reasons[reason] ?? 0) + 1;
+			continue;
+		}
+		let expected: string;
+		try {
+			expected = listing(umoci(layers));
+		} catch (error) {
+			t.comment(
+				`seed ${seed}`,
+				String(error),
+				JSON.stringify(
+					layers.map((l) => entriesText(l)),
+					null,
+					1,
+				),
+			);
+			continue;
+		}
+		const normal = (text: string) => undated(text, expected);
+		const copy = newDirectory();
+		await copyMerged(syscall, lowers, copy);
+		if (!t.equal(normal(listing(copy)), normal(expected), `copy, seed ${seed}`))
+			t.comment(
+				JSON.stringify(
+					layers.map((l) => entriesText(l)),
+					null,
+					1,
+				),
+			);
+		withMount(lowers, (root) =>
+			t.equal(rootless(normal(listing(root))), rootless(normal(expected)), `mount, seed ${seed}`),
+		);
+		compared++;
+		fs.rmSync(scratch, { recursive: true });
+		fs.mkdirSync(scratch);
+	}
+	t.comment(`${compared} compared`, reasons);
+});
+
+/**
+ * Without the times of directories to which umoci gave the time of now: those that no layer describes, and those
+ * above them.
+ */
+function undated(text: string, expected: string): string {
+	const now = new Set([...expected.matchAll(/^(.*)\|d\|.*\|179\d+\.\d+$/gm)].map(([, name]) => name));
+	return text.replace(/^(.*?)(\|d\|.*\|)[\d.]+$/gm, (line, name, more) =>
+		now.has(name) ? name + more : line,
+	);
+}
+function entriesText(layer: OciLayer): string {
+	return spawnSync("tar", ["-tvf", "-"], { input: layer.tar, encoding: "utf8" }).stdout;
+}
 
 t.test("first", async (t) => {
 	const base = makeLayer([

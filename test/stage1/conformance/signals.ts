@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import type { Test } from "tap";
-import { readContainerPid, readExitStatuses } from "../../../stage1/pod-record.ts";
+import { readExitStatuses } from "../../../stage1/pod-record.ts";
 import { collect } from "../../support/fake-machine.ts";
 import type { MiniPod, MiniStage0 } from "../../support/mini-stage0.ts";
 import { type Fixtures, shellApp } from "./cases.ts";
@@ -77,7 +77,6 @@ export async function checkStopSignal(t: Test, stage0: MiniStage0, fixtures: Fix
 }
 
 function startEnter(stage0: MiniStage0, pod: MiniPod, script: string): ChildProcess {
-	const options = [`--pid=${readContainerPid(pod.directory)}`, "--appname=app"];
-	const argv = [path.join(stage0.stage1, "rkt/enter"), ...options, "--", "/bin/sh", "-c", script];
-	return spawn("node", argv, { cwd: pod.directory, stdio: ["ignore", "pipe", "pipe"] });
+	const [program = "", ...words] = stage0.enterCommand(pod, "app", ["/bin/sh", "-c", script]);
+	return spawn(program, words, { cwd: pod.directory, stdio: ["ignore", "pipe", "pipe"] });
 }
