@@ -72,7 +72,7 @@ function hasManifest({ key }: RemoteRecord, { store }: FetchOptions): boolean {
 
 async function pull(url: string, reference: RegistryReference, options: FetchOptions): Promise<string> {
 	const { store, config, insecure, log, syscall } = options;
-	log.info(`remote fetching from "${url}"`);
+	log.info(`remote fetching from URL "${url}"`);
 	const registry = openRegistry(reference, { config, insecure, log });
 	const top = await fetchManifest(registry, reference.digest ?? reference.tag ?? "latest");
 	const known = usableCopy(url, options);
