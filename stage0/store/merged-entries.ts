@@ -1,5 +1,5 @@
 import * as fs from "node:fs";
-import { type AciContent, describeFile } from "../../appc/aci/directory-entries.ts";
+import { type AciContent, type DirectoryOptions, describeFile } from "../../appc/aci/directory-entries.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { isKeptAttribute } from "./kept-attributes.ts";
 
@@ -7,6 +7,7 @@ interface Merge {
 	readonly syscall: Syscall;
 	/** First names of files that have several. */
 	readonly seen: Map<string, string>;
+	readonly linkAll: boolean;
 }
 
 /** What the layers have under one name, uppermost first: one thing that is no directory, or directories. */
@@ -17,9 +18,13 @@ type Found = { readonly file: string; readonly stats: fs.BigIntStats }[];
  * `rootfs/…` sorted by name, parents before their children. Hard links within one of them stay links. Sockets are left
  * out. What overlayfs keeps for itself (white-outs, its attributes) is not shown.
  */
-export function* mergedEntries(lowers: readonly string[], syscall: Syscall): Generator<AciContent> {
+export function* mergedEntries(
+	lowers: readonly string[],
+	syscall: Syscall,
+	{ linkAll = false }: Pick<DirectoryOptions, "linkAll"> = {},
+): Generator<AciContent> {
 	const found = lowers.map((file) => ({ file, stats: fs.lstatSync(file, { bigint: true }) }));
-	yield* walk({ syscall, seen: new Map() }, found, "rootfs");
+	yield* walk({ syscall, seen: new Map(), linkAll }, found, "rootfs");
 }
 
 function* walk(merge: Merge, found: Found, name: string): Generator<AciContent> {
@@ -27,7 +32,7 @@ function* walk(merge: Merge, found: Found, name: string): Generator<AciContent> 
 	if (top === undefined) return;
 	const getXattrs = (file: string): ReadonlyMap<string, Buffer> =>
 		new Map([...merge.syscall.getXattrs(file)].filter(([key]) => isKeptAttribute(key)));
-	const content = describeFile(top.file, name, top.stats, { getXattrs }, merge.seen);
+	const content = describeFile(top.file, name, top.stats, { getXattrs, linkAll: merge.linkAll }, merge.seen);
 	if (content === undefined) return;
 	yield content;
 	if (content.entry.type !== "directory") return;

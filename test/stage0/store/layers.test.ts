@@ -165,7 +165,7 @@ t.test("the files of an image are what umoci makes of its layers", { skip: !root
 	});
 	t.strictSame(
 		fs.readdirSync(rootfs, { recursive: true, encoding: "utf8" }).sort(),
-		["emptied", "etc", "not", "opq", "var"],
+		["etc", "not", "opq", "var"],
 		"only what no single layer can know is the image's own",
 	);
 	await store.checkTree(treeId, { whole: true });
@@ -227,7 +227,7 @@ t.test("layers of random names, kinds and white-outs", { skip: !root }, async (t
 	const memory = newDirectory();
 	t.equal(spawnSync("mount", ["-t", "tmpfs", "tmpfs", memory]).status, 0);
 	t.teardown(() => spawnSync("umount", ["-l", memory]));
-	const [first = 1, count = 30] = (process.env.RKT_TEST_SEEDS ?? "1,30").split(",").map(Number);
+	const [first = 1, count = 30] = (process.env.RKT_TEST_SEEDS ?? "1,16").split(",").map(Number);
 	let compared = 0;
 	for (let seed = first; seed < first + count; seed++) {
 		const random = createRandom(seed);
@@ -479,7 +479,7 @@ t.test("of many processes that want a layer one reads it", { skip: !root }, asyn
 	]);
 	const directory = writeImage([big, TOP]);
 	const ended = await Promise.all(
-		Array.from({ length: 16 }, () => outcome(worker.start([store.data, "render-layered", directory]))),
+		Array.from({ length: 10 }, () => outcome(worker.start([store.data, "render-layered", directory]))),
 	);
 	for (const { status, stderr } of ended) if (status !== 0) t.fail(stderr);
 	t.equal(new Set(ended.map(({ stdout }) => stdout)).size, 1);
