@@ -77,6 +77,7 @@ export const LOCK_EX = 2;
 export const LOCK_NB = 4;
 
 export const CLONE_NEWNS = 0x00020000;
+export const CLONE_NEWIPC = 0x08000000;
 export const CLONE_NEWNET = 0x40000000;
 
 export const MS_RDONLY = 1;

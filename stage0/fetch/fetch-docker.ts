@@ -3,8 +3,9 @@ import { formatRegistryReference, type RegistryReference } from "../../appc/oci/
 import { crashPoint } from "../../lib/crash-point.ts";
 import { isErrno } from "../../lib/errors.ts";
 import { importOciImage } from "../oci/import-image.ts";
+import { fetchManifest } from "../registry/fetch-manifest.ts";
 import { openRegistry } from "../registry/registry.ts";
-import { findRegistryManifest, openRegistryImage } from "../registry/registry-image.ts";
+import { choosePlatformManifest, openRegistryImage } from "../registry/registry-image.ts";
 import type { RemoteRecord } from "../store/remote-record.ts";
 import { acquireSlot } from "./download-slot.ts";
 import type { FetchOptions } from "./fetch-options.ts";
@@ -42,16 +43,21 @@ function storedCopy(url: string, { store, log }: FetchOptions): string | undefin
 	return remote.key;
 }
 
-/** A copy that was checked as strictly as is wanted now, and that the policy or another command just now makes current. */
+/** A copy that the policy or another command just now makes current. */
 function currentCopy(url: string, options: FetchOptions, started: number): string | undefined {
-	const { store, insecure, pullPolicy, log } = options;
+	const remote = usableCopy(url, options);
+	if (!remote || (options.pullPolicy === "update" && remote.downloadTime < started)) return undefined;
+	options.log.info(`using image from local store for ${url}`);
+	return remote.key;
+}
+
+/** What the reference gave before, if the image is there and was checked as strictly as is wanted now. */
+function usableCopy(url: string, options: FetchOptions): RemoteRecord | undefined {
+	const { store, insecure, signature } = options;
 	const remote = store.getRemote(url);
 	const record = remote && store.record(remote.key);
-	if (!remote || !record || (record.insecure && !insecure.image)) return undefined;
-	if (pullPolicy === "update" && remote.downloadTime < started) return undefined;
-	if (!hasManifest(remote, options)) return undefined;
-	log.info(`using image from local store for ${url}`);
-	return remote.key;
+	if (!remote || !record || (record.insecure && !insecure.image) || signature !== undefined) return undefined;
+	return hasManifest(remote, options) ? remote : undefined;
 }
 
 /** An image whose manifest was damaged on the disk is fetched again, which repairs it. */
@@ -68,7 +74,13 @@ async function pull(url: string, reference: RegistryReference, options: FetchOpt
 	const { store, config, insecure, log, syscall } = options;
 	log.info(`remote fetching from "${url}"`);
 	const registry = openRegistry(reference, { config, insecure, log });
-	const chosen = await findRegistryManifest(registry, reference);
+	const top = await fetchManifest(registry, reference.digest ?? reference.tag ?? "latest");
+	const known = usableCopy(url, options);
+	if (known?.etag === top.digest) {
+		store.putRemote({ ...known, downloadTime: Date.now() });
+		return known.key;
+	}
+	const chosen = await choosePlatformManifest(registry, reference, top);
 	if (!insecure.image) {
 		const name = ociImageName({ reference, configDigest: chosen.manifest.config.digest });
 		await verifyOciImage({ name, source: url, path: chosen.path, remote: { registry, reference } }, options);
@@ -80,8 +92,7 @@ async function pull(url: string, reference: RegistryReference, options: FetchOpt
 		const label = `${reference.repository}:${reference.tag ?? reference.digest?.slice(0, 15)}`;
 		const { key } = await importOciImage(image, { store, log, label, latest, insecure: insecure.image });
 		crashPoint("fetch-imported");
-		const top = chosen.path[0]?.digest ?? "";
-		store.putRemote({ url, signatureUrl: "", etag: top, key, maxAge: 0, downloadTime: Date.now() });
+		store.putRemote({ url, signatureUrl: "", etag: top.digest, key, maxAge: 0, downloadTime: Date.now() });
 		return key;
 	} finally {
 		await image.close();

@@ -34,9 +34,11 @@ export async function* fetchBlob({ registry, descriptor, slot }: BlobDownload): 
 	for (let breaks = 0; offset < descriptor.size; ) {
 		try {
 			for await (const chunk of bytesFrom(registry, descriptor, offset)) {
-				if (slot) writeAt(slot, chunk, offset);
+				if (slot) {
+					writeAt(slot, chunk, offset);
+					crashPoint("fetch-downloading");
+				}
 				offset += chunk.length;
-				crashPoint("fetch-downloading");
 				yield chunk;
 			}
 			if (offset < descriptor.size) failTruncated(descriptor, offset);

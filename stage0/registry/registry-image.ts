@@ -1,22 +1,20 @@
 import type { OciDescriptor } from "../../appc/oci/descriptor.ts";
 import { formatRegistryReference, type RegistryReference } from "../../appc/oci/reference.ts";
 import { acquireSlot, type SlotOptions } from "../fetch/download-slot.ts";
-import { type ChosenManifest, chooseManifest } from "../oci/choose-manifest.ts";
+import { type ChosenManifest, chooseManifest, type RawDocument } from "../oci/choose-manifest.ts";
 import type { OciImage } from "../oci/image-source.ts";
 import { loadOciImage } from "../oci/load-image.ts";
 import { fetchBlob, isBroken } from "./fetch-blob.ts";
-import { fetchManifest, fetchManifestEntry } from "./fetch-manifest.ts";
+import { fetchManifestEntry } from "./fetch-manifest.ts";
 import type { Registry } from "./registry.ts";
 
-/** What the reference means on this machine. Errors: those of {@link fetchManifest} and {@link chooseManifest}. */
-export async function findRegistryManifest(
+/** The manifest for this machine, from what a reference means on. Errors: those of {@link chooseManifest}. */
+export function choosePlatformManifest(
 	registry: Registry,
 	reference: RegistryReference,
+	top: RawDocument,
 ): Promise<ChosenManifest> {
-	const { digest, tag = "latest" } = reference;
-	const top = await fetchManifest(registry, digest ?? tag);
-	const source = sourceOf(reference);
-	return chooseManifest(top, (entry) => fetchManifestEntry(registry, entry), source);
+	return chooseManifest(top, (entry) => fetchManifestEntry(registry, entry), sourceOf(reference));
 }
 
 /** The image of a manifest. `slots` is where layers are downloaded to. Errors: those of {@link loadOciImage}. */

@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import { type AciContent, type DirectoryOptions, describeFile } from "../../appc/aci/directory-entries.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { isKeptAttribute } from "./kept-attributes.ts";
+import { type OwnerRange, unshiftAttributes, unshiftId } from "./owner-range.ts";
 
 interface Merge {
 	readonly syscall: Syscall;
@@ -10,8 +11,18 @@ interface Merge {
 	readonly linkAll: boolean;
 }
 
+export interface MergeOptions extends Pick<DirectoryOptions, "linkAll"> {
+	/** In which of the directories files belong to the users of a pod. */
+	readonly ranges?: ReadonlyMap<string, OwnerRange>;
+}
+
 /** What the layers have under one name, uppermost first: one thing that is no directory, or directories. */
-type Found = { readonly file: string; readonly stats: fs.BigIntStats }[];
+type Found = {
+	readonly file: string;
+	readonly stats: fs.BigIntStats;
+	/** Its owners are ids of that range, or not shifted. */
+	readonly range: OwnerRange | undefined;
+}[];
 
 /**
  * The union of directories, uppermost first, as overlayfs shows it, without mounting anything: entries `rootfs`,
@@ -21,9 +32,12 @@ type Found = { readonly file: string; readonly stats: fs.BigIntStats }[];
 export function* mergedEntries(
 	lowers: readonly string[],
 	syscall: Syscall,
-	{ linkAll = false }: Pick<DirectoryOptions, "linkAll"> = {},
+	{ ranges, linkAll = false }: MergeOptions = {},
 ): Generator<AciContent> {
-	const found = lowers.map((file) => ({ file, stats: fs.lstatSync(file, { bigint: true }) }));
+	const found = lowers.map((file) => ({
+		...{ file, stats: fs.lstatSync(file, { bigint: true }) },
+		range: ranges?.get(file),
+	}));
 	yield* walk({ syscall, seen: new Map(), linkAll }, found, "rootfs");
 }
 
@@ -31,8 +45,21 @@ function* walk(merge: Merge, found: Found, name: string): Generator<AciContent> 
 	const [top] = found;
 	if (top === undefined) return;
 	const getXattrs = (file: string): ReadonlyMap<string, Buffer> =>
-		new Map([...merge.syscall.getXattrs(file)].filter(([key]) => isKeptAttribute(key)));
-	const content = describeFile(top.file, name, top.stats, { getXattrs, linkAll: merge.linkAll }, merge.seen);
+		unshiftAttributes(
+			new Map([...merge.syscall.getXattrs(file)].filter(([key]) => isKeptAttribute(key))),
+			top.range,
+		);
+	const owner = {
+		uid: unshiftId(Number(top.stats.uid), top.range),
+		gid: unshiftId(Number(top.stats.gid), top.range),
+	};
+	const content = describeFile(
+		top.file,
+		name,
+		top.stats,
+		{ getXattrs, owner, linkAll: merge.linkAll },
+		merge.seen,
+	);
 	if (content === undefined) return;
 	yield content;
 	if (content.entry.type !== "directory") return;
@@ -47,8 +74,9 @@ function look({ syscall }: Merge, directories: Found, name: string): Found {
 		const file = `${directory.file}/${name}`;
 		const stats = fs.lstatSync(file, { bigint: true, throwIfNoEntry: false });
 		if (stats === undefined) continue;
-		if (!stats.isDirectory()) return found.length > 0 || isWhiteout(stats) ? found : [{ file, stats }];
-		found.push({ file, stats });
+		const one = { file, stats, range: directory.range };
+		if (!stats.isDirectory()) return found.length > 0 || isWhiteout(stats) ? found : [one];
+		found.push(one);
 		const last = index === directories.length - 1;
 		if (!last && syscall.getXattrs(file).get("trusted.overlay.opaque")?.toString() === "y") return found;
 	}

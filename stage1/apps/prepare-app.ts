@@ -12,6 +12,7 @@ import type { Pod, PodApp } from "../pod.ts";
 import * as podPaths from "../pod-paths.ts";
 import { ownDirectory } from "../run/own-files.ts";
 import { appFilter, KNOWN_CALLS_FILE } from "../security/app-filter.ts";
+import { appLabel } from "../security/app-label.ts";
 import { appCapabilities, capabilityMask } from "../security/capabilities.ts";
 import { hiddenPaths, READ_ONLY_PATHS } from "../security/protected-paths.ts";
 import type { ActivationSocket, AssignedSockets } from "../sockets/assign-sockets.ts";
@@ -63,6 +64,8 @@ export interface PreparedApp {
 	readonly devices: readonly AppDevice[];
 	/** Names of the capabilities in its bounding set. */
 	readonly capabilities: readonly string[];
+	/** Parameters of the kernel that it wants set, by their names. */
+	readonly sysctls: AppLimits["sysctls"];
 }
 
 /**
@@ -87,18 +90,20 @@ export function prepareApp(context: AppContext, podApp: PodApp): PreparedApp {
 		const sockets = context.sockets.byApp.get(podApp.name) ?? [];
 		const spec = makeSpec(context, podApp, { root, limits, mounts, places, notify, capabilities, sockets });
 		const unit = makeUnit(context, podApp, { spec, limits, devices });
-		return { spec, unit, sockets, devices, capabilities };
+		const { sysctls } = limits;
+		return { spec, unit, sockets, devices, capabilities, sysctls };
 	} finally {
 		root.close();
 	}
 }
 
-/** Isolators that are read and checked, and which this stage1 has no way to apply. */
-const NOT_APPLIED = ["os/linux/selinux-context", "os/linux/apparmor-profile", "os/unix/sysctl"];
+/** Isolators that a pod with a kernel of its own has no way to apply: its files are on no device. */
+const NOT_IN_MACHINES = ["resource/block-bandwidth", "resource/block-iops"];
 
-function readLimits({ log }: AppContext, podApp: PodApp): AppLimits {
+function readLimits({ log, ownKernel }: AppContext, podApp: PodApp): AppLimits {
 	const limits = readIsolators(podApp.app.isolators);
-	const ignored = podApp.app.isolators.map(({ name }) => name).filter((name) => NOT_APPLIED.includes(name));
+	const names = podApp.app.isolators.map(({ name }) => name);
+	const ignored = names.filter((name) => ownKernel && NOT_IN_MACHINES.includes(name));
 	for (const name of new Set([...limits.unused, ...ignored])) {
 		log.info(`warning: app ${podApp.name}: isolator ${name} has no effect`);
 	}
@@ -177,6 +182,8 @@ function makeSpec(context: AppContext, podApp: PodApp, parts: SpecParts): AppSpe
 		capabilities: capabilityMask(parts.capabilities),
 		// As in rkt, nobody but root gets a filter without it.
 		noNewPrivileges: limits.noNewPrivileges === true || (filtered && user.uid !== 0),
+		rlimits: limits.rlimits,
+		label: appLabel(podApp.name, limits, context.ownKernel),
 		filter,
 		keeperStdio: context.streams === "keeper",
 		plainConsole: context.streams === "journal",
@@ -228,19 +235,29 @@ function makeUnit(
 
 /** Limits need their controller in the kernel. */
 function supportedLimits(context: AppContext, podApp: PodApp, limits: AppLimits): AppUnit["limits"] {
-	if (context.ownKernel) return limits;
+	if (context.ownKernel) {
+		const { blockBandwidth: _, blockIops: __, ...own } = limits;
+		return own;
+	}
 	const controllers = fs.readFileSync("/proc/cgroups", "utf8");
-	const { memoryLimit, cpuLimit, ...rest } = limits;
-	const check = <T>(controller: string, value: T | undefined): T | undefined => {
+	const { memoryLimit, cpuLimit, blockBandwidth, blockIops, ...rest } = limits;
+	const check = <T>(
+		controller: string,
+		value: T | undefined,
+		name = `resource/${controller}`,
+	): T | undefined => {
 		if (value === undefined || new RegExp(`^${controller}\\t.*\\t1$`, "m").test(controllers)) return value;
-		const name = `resource/${controller}`;
 		context.log.info(`app ${podApp.name}: ${name} isolator set but support disabled in the kernel, skipping`);
 		return undefined;
 	};
 	const memory = check("memory", memoryLimit);
 	const cpu = check("cpu", cpuLimit);
+	const bandwidth = check("blkio", blockBandwidth, "resource/block-bandwidth");
+	const iops = check("blkio", blockIops, "resource/block-iops");
 	return {
 		...rest,
+		...(bandwidth === undefined ? {} : { blockBandwidth: bandwidth }),
+		...(iops === undefined ? {} : { blockIops: iops }),
 		...(memory === undefined ? {} : { memoryLimit: memory }),
 		...(cpu === undefined ? {} : { cpuLimit: cpu }),
 	};

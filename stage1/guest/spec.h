@@ -29,6 +29,11 @@ struct spec {
 	uid_t uid;
 	gid_t gid;
 	struct list groups;
+	/* NAME:SOFT:HARD, without RLIMIT_. */
+	struct list rlimits;
+	/* What the program becomes for a security module; NULL for what that says itself. */
+	const char *selinux;
+	const char *apparmor;
 	const char *cwd;
 	uint64_t bounding;
 	bool no_new_privileges;
@@ -64,6 +69,7 @@ void die(int status, const char *format, ...) __attribute__((noreturn, format(pr
 enum {
 	EXIT_CHDIR = 200,
 	EXIT_EXEC = 203,
+	EXIT_LIMITS = 205,
 	EXIT_STDIN = 208,
 	EXIT_STDOUT = 209,
 	EXIT_GROUP = 216,
@@ -72,6 +78,8 @@ enum {
 	EXIT_NAMESPACE = 226,
 	EXIT_NO_NEW_PRIVILEGES = 227,
 	EXIT_SECCOMP = 228,
+	EXIT_SELINUX = 229,
+	EXIT_APPARMOR = 231,
 };
 
 /* devices.c: mounts an own /dev in the directory `root`. */
@@ -89,6 +97,9 @@ void forward_output(const struct spec *spec, const char *app);
  */
 #define NO_PROGRAM (-1)
 void confine_and_exec(const struct spec *spec, int filter_dir, const struct list *argv, int program);
+
+/* rlimits.c: what a process may use. */
+void set_rlimits(const struct spec *spec);
 
 /* filter.c: what no process of an app may do, then what its isolators say. */
 void install_process_filter(int filter_dir);

@@ -61,7 +61,7 @@ export function buildRootFileSystem(root: string, sources: string): void {
 	fs.writeFileSync(path.join(root, "systemd-version"), `v${systemdVersion()}\n`);
 	copySystemd(root);
 	const guest = path.join(sources, "stage1/guest");
-	const common = ["spec", "confine", "filter", "app-root", "devices"].map((name) =>
+	const common = ["spec", "confine", "rlimits", "filter", "app-root", "devices"].map((name) =>
 		path.join(guest, `${name}.c`),
 	);
 	const trace = path.join(guest, "trace.c");

@@ -1,4 +1,5 @@
 import type { AppLimits } from "../../appc/schema/app-isolators.ts";
+import { listDisks } from "../volumes/disks.ts";
 import { POD_TARGET, READY_SERVICE } from "./static-units.ts";
 import { renderUnit, type UnitSetting } from "./unit-text.ts";
 
@@ -18,7 +19,10 @@ export interface AppUnit {
 	readonly hasPostStop: boolean;
 	/** What a docker image wants to be ended with; undefined: SIGTERM. */
 	readonly stopSignal: number | undefined;
-	readonly limits: Pick<AppLimits, "memoryLimit" | "cpuLimit" | "cpuShares" | "pidsLimit" | "oomScoreAdjust">;
+	readonly limits: Pick<
+		AppLimits,
+		"memoryLimit" | "cpuLimit" | "cpuShares" | "pidsLimit" | "oomScoreAdjust" | "blockBandwidth" | "blockIops"
+	>;
 	/** Device files of the host that the app has as volumes. */
 	readonly devices: readonly AppDevice[];
 	/** The pod's own kernel has other numbers for disks, and its console is a device that has to be allowed. */
@@ -119,6 +123,12 @@ function streamSettings(unit: AppUnit): UnitSetting[] {
 	];
 }
 
+/** Processes and threads of an app without an isolator: much more than programs need, and less than a host has. */
+const DEFAULT_TASKS = 4096n;
+
+const limitOf = (device: string, limit: bigint | undefined): string | undefined =>
+	limit === undefined ? undefined : `${device} ${limit}`;
+
 function limitSettings({ limits }: AppUnit): UnitSetting[] {
 	const settings: UnitSetting[] = [];
 	const add = (name: string, value: string | undefined): void => {
@@ -128,8 +138,16 @@ function limitSettings({ limits }: AppUnit): UnitSetting[] {
 	// Thousandths of a core; a percent sign would be taken for a specifier here and escaped.
 	add("CPUQuota", limits.cpuLimit === undefined ? undefined : `${limits.cpuLimit || 1n}‰`);
 	add("CPUShares", limits.cpuShares?.toString());
-	add("TasksMax", limits.pidsLimit?.toString());
+	add("TasksMax", (limits.pidsLimit ?? DEFAULT_TASKS).toString());
 	add("OOMScoreAdjust", limits.oomScoreAdjust?.toString());
+	const { blockBandwidth, blockIops } = limits;
+	const devices = blockBandwidth === undefined && blockIops === undefined ? [] : listDisks();
+	for (const device of devices) {
+		for (const direction of ["Read", "Write"]) {
+			add(`IO${direction}BandwidthMax`, limitOf(device, blockBandwidth));
+			add(`IO${direction}IOPSMax`, limitOf(device, blockIops));
+		}
+	}
 	return settings;
 }
 

@@ -26,10 +26,12 @@ export const IMAGE_COMMANDS: readonly CommandSpec[] = [
 		summary: "Trust a key for image verification",
 		usage: "[flags] [PUBLIC KEY …]",
 		description: `PUBLIC KEY is a file or a URL; without one the keys of the prefix are discovered.
-A key is trusted for images whose name begins with the prefix, or with --root for all images.`,
+A key is trusted for images whose name begins with the prefix, or with --root for all images.
+Keys are OpenPGP keys, or with --cosign public keys that cosign made, which sign images in registries.`,
 		options: [
 			text("prefix", "image name prefix that the key may sign"),
 			flag("root", "trust the key for all images"),
+			flag("cosign", "the key is a public key of cosign, in PEM"),
 			flag("insecure-allow-http", "allow keys over plain http"),
 			flag("skip-fingerprint-review", "trust without asking"),
 		],

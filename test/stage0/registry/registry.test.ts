@@ -12,8 +12,9 @@ import { createLinuxSyscall } from "../../../lib/syscall/linux.ts";
 import { loadConfig } from "../../../stage0/config/load-config.ts";
 import type { OciImage } from "../../../stage0/oci/image-source.ts";
 import { parseChallenges } from "../../../stage0/registry/challenge.ts";
+import { fetchManifest } from "../../../stage0/registry/fetch-manifest.ts";
 import { openRegistry, type RegistryOptions } from "../../../stage0/registry/registry.ts";
-import { findRegistryManifest, openRegistryImage } from "../../../stage0/registry/registry-image.ts";
+import { choosePlatformManifest, openRegistryImage } from "../../../stage0/registry/registry-image.ts";
 import { type FakeRegistry, startFakeRegistry } from "../../support/fake-registry.ts";
 import {
 	descriptor,
@@ -71,7 +72,11 @@ function newClient(registry: FakeRegistry, options: Partial<RegistryOptions> = {
 	const open = async (name: string): Promise<OciImage> => {
 		const reference = referenceOf(name.includes("/") ? name : `${registry.host}/${name}`);
 		const client = openRegistry(reference, all);
-		const chosen = await findRegistryManifest(client, reference);
+		const chosen = await choosePlatformManifest(
+			client,
+			reference,
+			await fetchManifest(client, reference.digest ?? reference.tag ?? ""),
+		);
 		return openRegistryImage(client, reference, chosen, { directory, syscall, log });
 	};
 	const read = async (name: string): Promise<void> => {
