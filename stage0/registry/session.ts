@@ -59,8 +59,9 @@ export function openSession(endpoint: Endpoint, options: SessionOptions): Sessio
 		if (response.status !== 401) return response;
 		response.body.destroy();
 		const source = `${host}/${repository}`;
-		if (new URL(response.url).host.toLowerCase() !== new URL(`${scheme}://${host}`).host) {
-			refuseUnauthorized(source, `${new URL(response.url).host}, where it redirects to, wants credentials`);
+		const { origin } = new URL(response.url);
+		if (origin !== new URL(`${scheme}://${host}`).origin) {
+			refuseUnauthorized(source, `${origin}, where it redirects to, wants credentials`);
 		}
 		// Another request may have got a new token meanwhile.
 		if (authorization === sent) {

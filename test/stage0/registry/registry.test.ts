@@ -643,6 +643,10 @@ t.test("plain http only where it is allowed, and mirrors", async (t) => {
 	t.strictSame(registry.requests, [], "all came from the mirror");
 	mirror.intercept = sending(layer.digest, Buffer.from("evil"));
 	t.match(await client.code("app:1"), /mismatch|truncated/, "what a mirror gives is checked");
+	mirror.intercept = sending(layer.digest, Buffer.alloc(layer.blob.length));
+	const opened = await newClient(registry, { insecure: strict, config: mirrored }).open("app:1");
+	await t.rejects(collect(opened.openLayer(0)), { code: "oci-digest-mismatch" });
+	t.same(await collect(opened.openLayer(0)), layer.blob, "a second time the registry itself is asked");
 	mirror.intercept = (_, response) => {
 		response.writeHead(404).end();
 		return true;
