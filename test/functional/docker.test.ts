@@ -147,6 +147,12 @@ t.test("images of a registry", async (t) => {
 		ok(ran, "run, with rkt's own credentials");
 		t.match(ran.stdout, /hello from a layer\r?\n.*1000/s);
 		fs.rmSync(path.join(authD, "r.json"));
+		const strict = await rkt("run", "--net=none", url("app:1"));
+		refused(
+			strict,
+			/nothing vouches for the image/,
+			"the copy that nobody vouched for does not do without the option",
+		);
 	});
 
 	await t.test("what is there is not asked for again", async (t) => {
