@@ -329,6 +329,13 @@ t.test("images of a registry", async (t) => {
 		},
 	);
 
+	await t.test("image commands know what was fetched by its reference", async (t) => {
+		const manifest = JSON.parse(ok(await rkt("image", "cat-manifest", url("app:2")), "cat-manifest"));
+		t.equal(manifest.name, `${NAME}_${PORT}/app`);
+		ok(await rkt("image", "rm", url("app:2")), "rm");
+		refused(await rkt("image", "cat-manifest", url("app:2")), /not in the store/, "it is gone");
+	});
+
 	t.strictSame(tree("tmp"), [], "nothing is left of the downloads");
 });
 
