@@ -2,12 +2,13 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { crashPoint } from "../../lib/crash-point.ts";
 import { fail } from "../../lib/errors.ts";
-import { lstatIfExists, readTextIfExists } from "../../lib/files.ts";
+import { lstatIfExists } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import * as podPaths from "../../stage1/pod-paths.ts";
 import { mountOverlay } from "./overlay-mount.ts";
 import { makeDirectoryBelow, type Owner, writeFileBelow } from "./safe-directories.ts";
 import { openShiftedViews } from "./shifted-views.ts";
+import { readTreeId } from "./trees-of-pod.ts";
 import { readUserRange } from "./user-range.ts";
 
 export interface MountRequest {
@@ -98,12 +99,6 @@ function findTree(request: MountRequest, treeId: string): readonly string[] {
 	return fail("tree-missing", `the rendered image ${treeId} of the pod is not in the store any more`, {
 		hint: "fetch the image again, and prepare the pod again",
 	});
-}
-
-function readTreeId(file: string): string {
-	const text = readTextIfExists(file)?.trim() ?? "";
-	if (/^deps-sha512-[0-9a-f]{1,128}$/.test(text)) return text;
-	return fail("pod-damaged", `${file} holds no tree id`, { hint: "remove the pod with rkt rm" });
 }
 
 /** Programs that read /etc/mtab find the mounts of the pod; an image may have its own. */

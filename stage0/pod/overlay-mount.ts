@@ -31,6 +31,9 @@ export function makeOverlayDirectories(
 	fs.chownSync(overlay.work, shift, shift);
 }
 
+/** Whatever the kernel's defaults are, the upper directory holds whole files at their own paths: `rkt export` reads it. */
+const PLAIN_UPPER = "redirect_dir=off,metacopy=off";
+
 /** Mounts it; the target directory must exist. Errors: `overlay-mount-failed`. */
 export function mountOverlay(syscall: Syscall, overlay: Overlay): void {
 	const { lowers, upper, work, target } = overlay;
@@ -39,6 +42,7 @@ export function mountOverlay(syscall: Syscall, overlay: Overlay): void {
 			`lowerdir=${lower}`,
 			`upperdir=${escapeOption(upper)}`,
 			`workdir=${escapeOption(work)}`,
+			PLAIN_UPPER,
 		].join(",");
 		syscall.mount("overlay", target, "overlay", 0, options);
 	};

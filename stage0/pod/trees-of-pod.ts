@@ -1,4 +1,5 @@
 import * as path from "node:path";
+import { fail } from "../../lib/errors.ts";
 import { listDirectory, readTextIfExists } from "../../lib/files.ts";
 import { appTreeStoreIdPath, stage1TreeStoreIdPath } from "../../stage1/pod-paths.ts";
 
@@ -9,4 +10,11 @@ export function treesOfPod(pod: string): string[] {
 		...listDirectory(path.join(pod, "appsinfo")).map((app) => appTreeStoreIdPath(pod, app)),
 	];
 	return [...new Set(files.flatMap((file) => readTextIfExists(file)?.trim() || []))];
+}
+
+/** The id of a tree that a pod has recorded. Error `pod-damaged`. */
+export function readTreeId(file: string): string {
+	const text = readTextIfExists(file)?.trim() ?? "";
+	if (/^deps-sha512-[0-9a-f]{1,128}$/.test(text)) return text;
+	return fail("pod-damaged", `${file} holds no tree id`, { hint: "remove the pod with rkt rm" });
 }

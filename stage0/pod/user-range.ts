@@ -5,14 +5,12 @@ import { readTextIfExists } from "../../lib/files.ts";
 import { waitForLock } from "../../lib/lock.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { privateUsersPath } from "../../stage1/pod-paths.ts";
+import type { OwnerRange } from "../store/owner-range.ts";
 import { listPodPlaces } from "./pod-directories.ts";
 import { POD_DIRECTORIES } from "./states.ts";
 
-/** The ids of the host from `shift` on are the ids from 0 on in a pod. */
-export interface UserRange {
-	readonly shift: number;
-	readonly count: number;
-}
+/** The ids of the host that are those from 0 on in a pod. */
+export type UserRange = OwnerRange;
 
 const COUNT = 65536;
 /** With the highest bit set, devpts refuses the ids as a mount option. */

@@ -187,6 +187,21 @@ The exit status is 1 when something is open. docs/security.md says what is to be
 		load: async () => (await import("../commands/test-isolation.ts")).testIsolation,
 	}),
 	defineCommand({
+		name: "export",
+		summary: "Export an app from an exited pod to an ACI file",
+		usage: "[flags] UUID FILE.aci",
+		description: `Writes the root file system of an app, with what the app has changed in it and without its volumes, as a compressed
+image with the manifest of the app's image. The pod must have ended and must not be collected.`,
+		options: [
+			text("app", "name of the app; needed when the pod has several"),
+			flag("overwrite", "replace an existing file"),
+		],
+		arguments: [2, 2],
+		needsRoot: true,
+		completes: "pods",
+		load: async () => (await import("../commands/export.ts")).exportApp,
+	}),
+	defineCommand({
 		name: "stop",
 		summary: "Stop a pod",
 		usage: "[flags] UUID …",
