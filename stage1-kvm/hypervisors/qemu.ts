@@ -29,7 +29,7 @@ export const qemu: Hypervisor = {
 };
 
 /** virtiofsd(1) of QEMU 7.2: it leaves the host's file system and keeps a few capabilities. */
-function shareArguments(machine: Machine): string[] {
+export function shareArguments(machine: Machine): string[] {
 	return [
 		"--fd=3",
 		"-o",
@@ -105,7 +105,7 @@ function kernelPath(machine: Machine): string {
 	return path.join(machine.programs, "vmlinux");
 }
 
-/** A comma separates QEMU's options, two stand for one. */
+/** A comma separates options of virtiofsd, and a backslash takes the meaning of what follows it. */
 function escaped(value: string): string {
-	return value.replaceAll(",", ",,");
+	return value.replace(/[\\,]/g, "\\$&");
 }
