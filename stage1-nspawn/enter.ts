@@ -8,6 +8,7 @@ import type { Stage1Context } from "../stage1/entrypoints.ts";
 import { readContainerPid } from "../stage1/pod-record.ts";
 import { ownDirectory } from "../stage1/run/own-files.ts";
 import { requireSpec } from "../stage1/run/spec-path.ts";
+import { syscallOf } from "../stage1/shared-state.ts";
 
 /**
  * The entry point `enter`: becomes the helper that runs a command in an app. Everything that it uses comes from the
@@ -24,6 +25,7 @@ export async function enter(argv: string[], context: Stage1Context): Promise<num
 	const main = findAppProcess(options.pid, options.app);
 	const target = main ?? options.pid;
 	const helper = path.join(ownDirectory(), "enter-helper");
+	const probe = options.probe ? openProbe() : [];
 	const arguments_ = [
 		"enter",
 		`--target=${target}`,
@@ -31,13 +33,22 @@ export async function enter(argv: string[], context: Stage1Context): Promise<num
 		`--filters=${filters}`,
 		`--bounding=${boundingSet(options.pid)}`,
 		`--build-root=${main === undefined ? 1 : 0}`,
+		...probe.map((fd) => `--program=${fd}`),
 		...readHierarchies(target).map(({ own }) => `--cgroup=${path.join(own, "cgroup.procs")}`),
 		"--",
+		...(options.probe ? [PROBE] : []),
 		...options.command,
 	];
-	const { createLinuxSyscall } = await import("../lib/syscall/linux.ts");
+	const syscall = await syscallOf(context);
 	const terminal = { TERM: environment.TERM ?? "vt100" };
-	return createLinuxSyscall().execve(helper, arguments_, terminal, [spec, filters]);
+	return syscall.execve(helper, arguments_, terminal, [spec, filters, ...probe]);
+}
+
+/** Says what an app may do; stage1/guest/probe.h. */
+const PROBE = "probe";
+
+function openProbe(): number[] {
+	return [fs.openSync(path.join(ownDirectory(), PROBE), fs.constants.O_RDONLY)];
 }
 
 /** In hexadecimal. */

@@ -115,19 +115,24 @@ export interface EnterOptions {
 	readonly pid: number;
 	readonly app: string;
 	readonly command: readonly string[];
+	/** The command is stage1's own probe of the isolation, of which this gives the arguments alone. */
+	readonly probe?: boolean | undefined;
 }
 
 export function buildEnterArguments(options: EnterOptions): string[] {
-	return [`--pid=${options.pid}`, `--appname=${options.app}`, "--", ...options.command];
+	const probe = options.probe ? ["--isolation-probe"] : [];
+	return [`--pid=${options.pid}`, `--appname=${options.app}`, ...probe, "--", ...options.command];
 }
 
 /** Errors: `stage1-arguments-invalid`. */
 export function parseEnterArguments(argv: readonly string[]): EnterOptions {
-	const { flags, rest } = parseGoFlags(argv, { pid: "string", appname: "string" });
+	const kinds = { pid: "string", appname: "string", "isolation-probe": "boolean" } as const;
+	const { flags, rest } = parseGoFlags(argv, kinds);
 	const pid = text(flags.pid) ?? "";
 	if (!/^[1-9][0-9]{0,9}$/.test(pid)) fail("stage1-arguments-invalid", `--pid is no process id: "${pid}"`);
 	if (rest.length === 0) fail("stage1-arguments-invalid", "enter needs a command after --");
-	return { pid: Number(pid), app: text(flags.appname) ?? "", command: rest };
+	const probe = flags["isolation-probe"] === true ? { probe: true } : {};
+	return { pid: Number(pid), app: text(flags.appname) ?? "", command: rest, ...probe };
 }
 
 /** What stage0 tells the `gc` entry point. */

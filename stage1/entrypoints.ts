@@ -1,4 +1,7 @@
+import type { ImageManifest } from "../appc/schema/image-manifest.ts";
+import type { PodManifest } from "../appc/schema/pod-manifest.ts";
 import { fail } from "../lib/errors.ts";
+import type { Syscall } from "../lib/syscall/syscall.ts";
 
 /** The entry points that stage0 can start, by the annotation of the stage1 image that names the executable. */
 export const ENTRYPOINT_ANNOTATIONS = {
@@ -34,6 +37,22 @@ export interface Stage1Context {
 	readonly podDirectory: string;
 	/** The environment for the entry point: the caller's, with RKT_LOCK_FD for `run`. */
 	readonly environment: Record<string, string>;
+	readonly shared?: SharedState | undefined;
+}
+
+/** The manifests of a pod as the schemas read them; those of images by the name of the app. */
+export interface ReadManifests {
+	readonly pod: PodManifest;
+	readonly images: ReadonlyMap<string, ImageManifest>;
+}
+
+/** What stage0 has at hand already. It means the same only to a module of the same release. */
+export interface SharedState {
+	/** RKT_VERSION of stage0. */
+	readonly version: string;
+	readonly syscall: Syscall;
+	/** What stage0 just wrote to the pod directory; undefined when it was prepared before. */
+	readonly manifests?: ReadManifests | undefined;
 }
 
 /** The module named by {@link MODULE_ANNOTATION}. */

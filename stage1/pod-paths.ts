@@ -36,6 +36,8 @@ export const overlayUpper = (pod: string, treeId: string, app = ""): string =>
 	path.join(pod, "overlay", treeId, "upper", app);
 export const overlayWork = (pod: string, treeId: string, app = ""): string =>
 	path.join(pod, "overlay", treeId, "work", app);
+/** Security features that the pod was started without, one a line; only when there is one. */
+export const insecureOptionsPath = (pod: string): string => path.join(pod, "insecure-options");
 /** Marker: the pod is registered with the metadata service. */
 export const metadataRegisteredPath = (pod: string): string => path.join(pod, "mds-registered");
 

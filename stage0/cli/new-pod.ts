@@ -4,42 +4,39 @@ import type { PodManifest } from "../../appc/schema/pod-manifest.ts";
 import { fail } from "../../lib/errors.ts";
 import { type Lock, waitForLock } from "../../lib/lock.ts";
 import { mark } from "../../lib/trace.ts";
-import { type AnnotatedManifest, hasOwnUsers, readEntrypoints } from "../../stage1/entrypoints.ts";
-import { fetchImage } from "../fetch/fetch-image.ts";
-import { resolveStage1 } from "../fetch/resolve-stage1.ts";
-import { buildPodManifest } from "../pod/build-manifest.ts";
-import { checkNames } from "../pod/check-names.ts";
+import type { ReadManifests } from "../../stage1/entrypoints.ts";
+import type { VolumeBounds } from "../../stage1/volumes/volume-bounds.ts";
 import { discardPod } from "../pod/delete-pod.ts";
 import { overlayProblem } from "../pod/overlay-support.ts";
 import type { LockedPod } from "../pod/pod-lock.ts";
 import { type PrepareRequest, preparePod, type RenderedImage } from "../pod/prepare.ts";
 import { createPod, makePodDirectories } from "../pod/transitions.ts";
 import type { CommandContext } from "./command.ts";
+import { type PlannedPod, planPod } from "./plan-pod.ts";
+import { checkPlannedPod } from "./pod-policy.ts";
 import type { PrepareFlags } from "./prepare-flags.ts";
-import { readReadyManifest } from "./ready-manifest.ts";
-import { mergeEnvironment } from "./values/environment.ts";
+import type { StartFlags } from "./start-flags.ts";
 import type { Workspace } from "./workspace.ts";
 
 export interface NewPod {
 	/** In `prepare`, locked, filled. */
 	readonly pod: LockedPod;
 	readonly manifest: PodManifest;
+	/** Undefined for a ready manifest, whose images were not read. */
+	readonly manifests: ReadManifests | undefined;
+	/** What the policy of this machine says about host volumes. */
+	readonly volumeBounds: VolumeBounds;
 }
 
 export interface NewPodOptions {
 	/** Called with the manifest before a pod exists: throws to refuse it. */
 	readonly check: (manifest: PodManifest) => void;
+	/** How the pod is going to be started; undefined when it is only prepared. */
+	readonly start: StartFlags | undefined;
 	/** Called as soon as the pod has an UUID. */
 	readonly onCreated: (uuid: string) => void;
 	/** The pod must survive a loss of power. */
 	readonly durable: boolean;
-}
-
-interface Planned {
-	readonly stage1Key: string;
-	/** The text that is stored, and what it means. */
-	readonly text: string;
-	readonly manifest: PodManifest;
 }
 
 /**
@@ -52,25 +49,18 @@ export async function makeNewPod(
 	flags: PrepareFlags,
 	options: NewPodOptions,
 ): Promise<NewPod> {
-	const stage1Key = await resolveStage1(flags.stage1, {
-		...workspace.fetching,
-		pullPolicy: "new",
-		dependencies: false,
-		programDirectory: __dirname,
-	});
-	const stage1Manifest = await workspace.store.manifest(stage1Key);
-	readEntrypoints(stage1Manifest);
-	const privateUsers = flags.privateUsers && !reportOwnUsers(context, stage1Manifest);
-	const planned = { stage1Key, ...(await planManifest(context, workspace, flags)) };
-	mark("stage0 images");
-	checkNames(planned.manifest);
+	const planned = await planPod(context, workspace, flags);
 	options.check(planned.manifest);
+	const volumeBounds = await checkPlannedPod(context, workspace, planned, options.start);
 	makePodDirectories(workspace.dataDirectory);
 	const overlay = flags.overlay && !reportOverlayProblem(context, workspace.dataDirectory);
 	const lock = lockPreparing(workspace);
 	try {
-		const pod = await fillPod(workspace, planned, { overlay, privateUsers }, options);
-		return { pod, manifest: planned.manifest };
+		const { manifest, images, privateUsers } = planned;
+		const how = { overlay, privateUsers, verifyAll: flags.verifyAll };
+		const pod = await fillPod(workspace, planned, how, options);
+		const manifests = images && { pod: manifest, images };
+		return { pod, manifest, manifests, volumeBounds };
 	} finally {
 		lock.release();
 	}
@@ -83,44 +73,17 @@ function lockPreparing(workspace: Workspace): Lock {
 	return waitForLock(workspace.syscall, path.join(directory, "prepareLock"), { shared: true });
 }
 
-async function planManifest(
-	context: CommandContext,
-	workspace: Workspace,
-	flags: PrepareFlags,
-): Promise<Omit<Planned, "stage1Key">> {
-	if (flags.podManifest !== undefined) return readReadyManifest(flags.podManifest, workspace.store);
-	const { store, fetching } = workspace;
-	const apps = [];
-	for (const { reference, signature, overrides } of flags.images) {
-		const imageId = await fetchImage(reference, { ...fetching, pullPolicy: flags.pullPolicy, signature });
-		const image = await store.manifest(imageId);
-		const own = overrides.environment;
-		apps.push({
-			imageId,
-			image,
-			overrides,
-			mergeEnvironment: (variables: Parameters<typeof mergeEnvironment>[0]) =>
-				mergeEnvironment(variables, flags.environment, own),
-		});
-	}
-	context.log.debug(`${apps.length} images are in the store`);
-	const caller = { user: String(process.getuid?.() ?? 0), group: String(process.getgid?.() ?? 0) };
-	const { serializeManifest } = await import("../../appc/schema/serialize.ts");
-	const manifest = buildPodManifest({ apps, volumes: flags.volumes, ports: flags.ports, caller });
-	return { manifest, text: serializeManifest(manifest) };
-}
-
 async function fillPod(
 	workspace: Workspace,
-	planned: Planned,
-	how: Pick<PrepareRequest, "overlay" | "privateUsers">,
+	planned: PlannedPod,
+	{ verifyAll, ...how }: Pick<PrepareRequest, "overlay" | "privateUsers"> & { readonly verifyAll: boolean },
 	options: NewPodOptions,
 ): Promise<LockedPod> {
 	const { syscall, dataDirectory } = workspace;
-	const stage1 = await renderImage(workspace, planned.stage1Key);
+	const stage1 = await renderImage(workspace, planned.stage1Key, verifyAll);
 	const apps = [];
 	for (const app of planned.manifest.apps) {
-		apps.push({ name: app.name, ...(await renderImage(workspace, app.image.id)) });
+		apps.push({ name: app.name, ...(await renderImage(workspace, app.image.id, verifyAll)) });
 	}
 	mark("stage0 trees");
 	const pod = createPod(syscall, dataDirectory);
@@ -141,11 +104,17 @@ async function fillPod(
 	}
 }
 
-async function renderImage(workspace: Workspace, idOrPrefix: string): Promise<RenderedImage> {
+/** Nothing is run of an image that was changed since it was rendered. Errors: `image-damaged`. */
+async function renderImage(
+	workspace: Workspace,
+	idOrPrefix: string,
+	verifyAll: boolean,
+): Promise<RenderedImage> {
 	const { store } = workspace;
 	const key = store.resolveKey(idOrPrefix);
-	const { treeId, rootfs } = await store.ensureTree(key);
-	return { manifest: store.manifestText(key), treeId, rootfs };
+	const tree = await store.ensureTree(key);
+	await store.checkTree(tree.treeId, { whole: verifyAll });
+	return { manifest: store.manifestText(key), ...tree };
 }
 
 /** Falls back to copying with one line that says why. */
@@ -153,13 +122,6 @@ function reportOverlayProblem(context: CommandContext, dataDirectory: string): b
 	const problem = overlayProblem(dataDirectory);
 	if (problem !== undefined) context.log.info(`disabling overlay support: ${JSON.stringify(problem)}`);
 	return problem !== undefined;
-}
-
-/** What `--private-users` is for is there already: says so in one line, and the pod is made without. */
-function reportOwnUsers({ log }: CommandContext, stage1: AnnotatedManifest): boolean {
-	if (!hasOwnUsers(stage1)) return false;
-	log.info(`--private-users has no effect: pods of ${stage1.name} have users of their own without it`);
-	return true;
 }
 
 /** Writes the UUID without a newline, as rkt does. Errors: `uuid-file-not-written`. */

@@ -4,15 +4,23 @@ import { fail } from "../../lib/errors.ts";
 import { unmountBelow } from "../../lib/mountinfo.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { ACCELERATOR_VARIABLE } from "../../stage1/accelerator.ts";
+import type { ReadManifests } from "../../stage1/entrypoints.ts";
 import { JOURNAL_SIZE_VARIABLE } from "../../stage1/journal.ts";
 import { GUEST_HOSTS, GUEST_RESOLV_CONF } from "../../stage1/pod-paths.ts";
+import {
+	formatVolumeBounds,
+	VOLUME_BOUNDS_VARIABLE,
+	type VolumeBounds,
+} from "../../stage1/volumes/volume-bounds.ts";
 import type { Config } from "../config/config.ts";
 import { parseJournalSize } from "../config/journal-size.ts";
 import { runStage1 } from "../handoff/run.ts";
-import { readStage1OfPod, treeRootfsPath } from "../handoff/stage1-of-pod.ts";
+import { readStage1OfPod } from "../handoff/stage1-of-pod.ts";
 import { mountPod } from "../pod/mount-pod.ts";
 import type { LockedPod } from "../pod/pod-lock.ts";
 import { formatUserRange, readUserRange } from "../pod/user-range.ts";
+import { storeLayout } from "../store/layout.ts";
+import { treeLowers } from "../store/tree-layers.ts";
 import type { CommandContext } from "./command.ts";
 import type { StartFlags } from "./start-flags.ts";
 
@@ -22,10 +30,14 @@ export interface StartRequest {
 	/** In `run`, locked. */
 	readonly pod: LockedPod;
 	readonly appNames: readonly string[];
+	/** Of a pod that was just prepared. */
+	readonly manifests?: ReadManifests | undefined;
 	readonly flags: StartFlags;
 	readonly config: Config;
 	/** Of the metadata service; undefined when the pod is not registered. */
 	readonly mdsToken: string | undefined;
+	/** What the policy of this machine says about host volumes. */
+	readonly volumeBounds: VolumeBounds;
 }
 
 /** Errors: `metadata-service-missing` when the pod is to be registered and cannot be. */
@@ -73,7 +85,7 @@ export async function mountForStart(request: StartRequest): Promise<void> {
 		await mountPod(syscall, {
 			pod: pod.directory,
 			appNames: request.appNames,
-			treeRootfs: (treeId) => treeRootfsPath(dataDirectory, treeId),
+			treeLowers: (treeId) => treeLowers(storeLayout(dataDirectory), treeId),
 			files: stage0Files(request.flags),
 		});
 	} catch (error) {
@@ -90,6 +102,7 @@ export async function handOver(context: CommandContext, request: StartRequest): 
 	return runStage1(request.syscall, context.log, {
 		pod,
 		stage1: readStage1OfPod(request.dataDirectory, pod.directory),
+		manifests: request.manifests,
 		options: {
 			uuid: pod.uuid,
 			debug: globals.debug,
@@ -109,6 +122,7 @@ export async function handOver(context: CommandContext, request: StartRequest): 
 			...acceleratorVariables(request.config),
 			...context.environment,
 			...journalVariables(flags, request.config),
+			...boundsVariables(request.volumeBounds),
 		},
 	});
 }
@@ -122,6 +136,10 @@ function journalVariables({ journalSize }: StartFlags, { journal }: Config): Rec
 /** What the caller's environment says counts more. */
 function acceleratorVariables({ kvm }: Config): Record<string, string> {
 	return kvm === undefined ? {} : { [ACCELERATOR_VARIABLE]: kvm.accelerator };
+}
+
+function boundsVariables(bounds: VolumeBounds): Record<string, string> {
+	return bounds.length === 0 ? {} : { [VOLUME_BOUNDS_VARIABLE]: formatVolumeBounds(bounds) };
 }
 
 function stage0Files(flags: StartFlags): Map<string, string> {

@@ -4,7 +4,7 @@ import { fail, isErrno } from "../../lib/errors.ts";
 import type { ImageRecord } from "../store/image-record.ts";
 import { canRender } from "./can-render.ts";
 import type { FetchOptions } from "./fetch-options.ts";
-import { logVerification, readSignature } from "./fetch-signature.ts";
+import { logVerification, readSignature, signerOf } from "./fetch-signature.ts";
 
 const READ_BYTES = 1024 * 1024;
 
@@ -44,6 +44,7 @@ async function importSigned(file: string, options: FetchOptions): Promise<ImageR
 			const verified = await verification;
 			keystore.checkTrusted(verified, manifest.name, file);
 			logVerification(options, verified);
+			return signerOf(verified);
 		},
 	});
 	try {

@@ -9,7 +9,7 @@ import { type Download, download } from "./download.ts";
 import { acquireSlot, type DownloadSlot } from "./download-slot.ts";
 import { checkName, checkSize, type Expectation } from "./expectation.ts";
 import type { FetchOptions } from "./fetch-options.ts";
-import { fetchSignature, logVerification, readSignature } from "./fetch-signature.ts";
+import { fetchSignature, logVerification, readSignature, signerOf } from "./fetch-signature.ts";
 import { imageHttpSettings } from "./http-settings.ts";
 
 export interface RemoteImage {
@@ -142,6 +142,7 @@ async function verifyAndImport(
 			checkName(manifest, expectation.name, url);
 			checkSize([result.size, size], expectation.size, url);
 			if (verification && !expectation.name) keystore.checkTrusted(verification, manifest.name, url);
+			return verification && signerOf(verification);
 		},
 	});
 	crashPoint("fetch-imported");

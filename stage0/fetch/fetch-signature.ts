@@ -45,6 +45,11 @@ export function logVerification({ log }: FetchOptions, { identities }: Verificat
 	for (const identity of identities) log.info(`  ${identity}`);
 }
 
+/** Who signed, for the record of the image. */
+export function signerOf({ fingerprint }: Verification): string {
+	return `openpgp:${fingerprint}`;
+}
+
 /** `X.aci` has its signature at `X.aci.asc`; the query of a URL stays behind. */
 export function signatureUrlOf(url: string): string {
 	const parsed = new URL(url);

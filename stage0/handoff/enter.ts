@@ -1,5 +1,6 @@
 import { RktError } from "../../lib/errors.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
+import { RKT_VERSION } from "../../lib/version.ts";
 import { buildEnterArguments, type EnterOptions } from "../../stage1/arguments.ts";
 import { loadStage1Module } from "./load-module.ts";
 import { entrypointPath, type Stage1OfPod } from "./stage1-of-pod.ts";
@@ -23,7 +24,8 @@ export async function enterStage1(syscall: Syscall, handOff: EnterHandOff): Prom
 	const environment = { ...handOff.environment };
 	process.chdir(pod);
 	const module = loadStage1Module(stage1);
-	if (module) return module.main("enter", argv, { podDirectory: pod, environment });
+	const shared = { version: RKT_VERSION, syscall };
+	if (module) return module.main("enter", argv, { podDirectory: pod, environment, shared });
 	try {
 		return syscall.execve(program, [program, ...argv], environment, []);
 	} catch (error) {

@@ -1,7 +1,12 @@
 import * as path from "node:path";
 import { fail } from "../../lib/errors.ts";
 import { lstatIfExists, readTextIfExists } from "../../lib/files.ts";
-import { type EntrypointName, type Entrypoints, readEntrypoints } from "../../stage1/entrypoints.ts";
+import {
+	type EntrypointName,
+	type Entrypoints,
+	hasOwnUsers,
+	readEntrypoints,
+} from "../../stage1/entrypoints.ts";
 import { type GuestKernel, readGuestKernel } from "../../stage1/guest-kernel.ts";
 import { stage1ManifestPath, stage1TreeStoreIdPath } from "../../stage1/pod-paths.ts";
 import { storeLayout } from "../store/layout.ts";
@@ -15,7 +20,7 @@ export interface Stage1OfPod {
 }
 
 /** Where the tree store of a data directory keeps the root file system of a rendered image. */
-export function treeRootfsPath(dataDirectory: string, treeId: string): string {
+function treeRootfsPath(dataDirectory: string, treeId: string): string {
 	return path.join(storeLayout(dataDirectory).tree(treeId), "rootfs");
 }
 
@@ -60,6 +65,22 @@ function parseManifest(
 function isAnnotation(entry: unknown): entry is { name: string; value: string } {
 	const record = entry as { name?: unknown; value?: unknown } | null;
 	return typeof record?.name === "string" && typeof record.value === "string";
+}
+
+/** What the policy of the machine wants to know of the stage1 image of a pod. */
+export interface Stage1Identity {
+	readonly name: string;
+	/** Whole image id, from the tree store; undefined when it does not say it. */
+	readonly id: string | undefined;
+	readonly ownUsers: boolean;
+}
+
+/** Errors: `pod-damaged`, `tree-missing`, and those of {@link readStage1OfPod}. */
+export function identifyStage1OfPod(dataDirectory: string, pod: string): Stage1Identity {
+	const { name, rootfs } = readStage1OfPod(dataDirectory, pod);
+	const id = readTextIfExists(path.join(path.dirname(rootfs), "image"));
+	const manifest = parseManifest(readTextIfExists(stage1ManifestPath(pod)) ?? "", pod);
+	return { name, id, ownUsers: hasOwnUsers(manifest) };
 }
 
 /** The kernel that the pod boots, as its stage1 image says; undefined for pods on the host's. */

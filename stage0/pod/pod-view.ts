@@ -10,6 +10,7 @@ import {
 	readRecordedProcess,
 	readStartTime,
 } from "../../stage1/pod-record.ts";
+import { readInsecureOptions } from "./insecure-record.ts";
 import type { ObservedPod } from "./pod-lock.ts";
 import { type LooseApp, type LoosePodManifest, readPodManifest } from "./read-manifest.ts";
 import { isAfterRun, lacksManifest, type PodState } from "./states.ts";
@@ -30,6 +31,8 @@ export interface PodView {
 	readonly readExitStatuses: () => ReadonlyMap<string, number>;
 	/** Apps that ended because memory was short. Read when it is asked for. */
 	readonly readOutOfMemory: () => ReadonlySet<string>;
+	/** Security features that it was started without. */
+	readonly readInsecureOptions: () => readonly string[];
 	/** What could not be read. */
 	readonly problems: readonly unknown[];
 }
@@ -59,6 +62,7 @@ export function viewPod(pod: ObservedPod): PodView {
 		readPid: () => (hasRun ? readRecordedProcess(directory)?.pid : undefined),
 		readExitStatuses: () => (hasRun ? readExitStatuses(directory, apps) : new Map()),
 		readOutOfMemory: () => (hasRun ? readOutOfMemory(directory, apps) : new Set()),
+		readInsecureOptions: () => (hasRun ? readInsecureOptions(directory) : []),
 		problems,
 	};
 }
@@ -84,6 +88,7 @@ export function toPodJson(view: PodView): Record<string, unknown> {
 		started_at: seconds(view.started),
 		user_annotations: manifest?.userAnnotations,
 		user_labels: manifest?.userLabels,
+		insecure_options: view.readInsecureOptions(),
 	});
 }
 

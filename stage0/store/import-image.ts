@@ -7,6 +7,7 @@ import { crashPoint } from "../../lib/crash-point.ts";
 import { fail, isErrno } from "../../lib/errors.ts";
 import { renameDurable, writeFileAtomic } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
+import { readGuestKernel } from "../../stage1/guest-kernel.ts";
 import { type BlobWriter, createBlobWriter } from "./blob-writer.ts";
 import type { EarlyTree } from "./early-tree.ts";
 import { type ImageRecord, readRecord, writeRecord } from "./image-record.ts";
@@ -29,10 +30,13 @@ export interface ImportOptions {
 	readonly expectedId?: string | undefined;
 	/**
 	 * Called with the whole archive read and checked, before anything is visible in the store: throws to refuse
-	 * it (name, labels, signature).
+	 * it (name, labels, signature). Gives who signed it, for the record.
 	 */
-	readonly accept?: (candidate: Candidate) => void | Promise<void>;
+	readonly accept?: (candidate: Candidate) => Signer | Promise<Signer>;
 }
+
+/** As {@link ImageRecord.signer}; undefined when nobody did. */
+export type Signer = string | undefined;
 
 export interface Candidate {
 	/** The full image ID. */
@@ -61,10 +65,10 @@ export async function importImage(
 		const tree = options.render ? await startTree(layout, syscall) : undefined;
 		try {
 			crashPoint("import-begin");
-			const aci = await readInto(writer, tree, stream, options);
+			const { aci, signer } = await readInto(writer, tree, stream, options);
 			crashPoint("import-read");
 			const record = await withLock(syscall, layout.imageLock(aci.imageId), () =>
-				publish(layout, writer, aci, options),
+				publish(layout, writer, aci, { ...options, signer }),
 			);
 			if (tree && standsAlone(aci)) await tree.adopt(record);
 			return record;
@@ -104,7 +108,7 @@ async function readInto(
 	tree: EarlyTree | undefined,
 	stream: Readable,
 	options: ImportOptions,
-): Promise<ReadAci> {
+): Promise<{ aci: ReadAci; signer: Signer }> {
 	const aci = await readAci(stream as AsyncIterable<Buffer>, {
 		source: options.source,
 		onUncompressedChunk: (chunk) => writer.write(chunk),
@@ -119,13 +123,19 @@ async function readInto(
 			},
 		);
 	}
-	await options.accept?.({ key: aci.imageId, manifest: aci.manifest, size: aci.uncompressedBytes });
+	const candidate = { key: aci.imageId, manifest: aci.manifest, size: aci.uncompressedBytes };
+	const signer = await options.accept?.(candidate);
 	await Promise.all([writer.finish(), tree?.writer.finish()]);
-	return aci;
+	return { aci, signer };
 }
 
 /** In the order in which a killed process leaves nothing that looks complete: the record comes last. */
-function publish(layout: StoreLayout, writer: BlobWriter, aci: ReadAci, options: ImportOptions): ImageRecord {
+function publish(
+	layout: StoreLayout,
+	writer: BlobWriter,
+	aci: ReadAci,
+	options: ImportOptions & { readonly signer: Signer },
+): ImageRecord {
 	const key = aci.imageId;
 	const known = readRecord(layout, key);
 	createFanOut(layout.blob(key));
@@ -151,8 +161,10 @@ function publish(layout: StoreLayout, writer: BlobWriter, aci: ReadAci, options:
 		size: aci.uncompressedBytes,
 		treeStoreSize: known?.treeStoreSize ?? 0,
 		insecure: options.insecure ?? false,
+		...(options.signer === undefined ? {} : { signer: options.signer }),
 		source: options.source,
 		manifestHash: createHash("sha256").update(aci.manifestText).digest("hex"),
+		guestKernel: readGuestKernel(aci.manifest) ?? null,
 	};
 	writeRecord(layout, record);
 	crashPoint("import-record");

@@ -12,9 +12,14 @@ import type { StoreLayout } from "./layout.ts";
  * manifest is read for an image without dependencies. Errors: `image-not-found`, `dependency-cycle`.
  */
 export function treeIdOf(layout: StoreLayout, record: ImageRecord): string {
-	const keys =
-		record.dependencies.length === 0 ? [record.key] : flatImages(layout, record).map(({ id }) => id);
+	const keys = partsOf(layout, record);
 	return `deps-sha512-${createHash("sha512").update(keys.join(",")).digest("hex")}`;
+}
+
+/** The keys of the image and its dependencies, in order. */
+export function partsOf(layout: StoreLayout, record: ImageRecord): string[] {
+	if (record.dependencies.length === 0) return [record.key];
+	return flatImages(layout, record).map(({ id }) => id);
 }
 
 /** The images that supply the files of a tree, in order; dependencies are looked up in the store. */

@@ -17,6 +17,7 @@
 
 #define HELPER "/rkt/enter-helper"
 #define FILTERS "/rkt/seccomp"
+#define PROBE "/rkt/probe"
 #define CHUNK 8192u
 #define WORDS 4096u
 #define NOT_OURS ((pid_t)-1)
@@ -62,10 +63,21 @@ static void fail(struct stream *channel, uint16_t session, const char *text)
 	stream_send(channel, session, FRAME_FAILED, text, strlen(text));
 }
 
+/* What FRAME_START asks for. */
+struct request {
+	const char *app;
+	/* "tty", "pipe", or "probe": pipes, and the probe of the isolation with the words as its arguments. */
+	const char *kind;
+	const char *terminal_name;
+	char **words;
+	size_t count;
+};
+
 /* Becomes the helper that also nspawn's enter uses: it takes on what confines the app. */
-static void become_helper(const char *app, char **words, size_t count, const char *terminal_name)
+static void become_helper(const struct request *request)
 {
-	char target[32], spec[32], filters[32], bounding[64], root[32], cgroup[320], term[128], path[320];
+	const char *app = request->app;
+	char target[32], spec[32], program[32], filters[32], bounding[64], root[32], cgroup[320], term[128], path[320];
 	char *argv[WORDS + 16];
 	size_t n = 0;
 	pid_t main_process = find_app_process(app);
@@ -77,7 +89,7 @@ static void become_helper(const char *app, char **words, size_t count, const cha
 	snprintf(bounding, sizeof bounding, "--bounding=%s", bounding_set());
 	snprintf(root, sizeof root, "--build-root=%d", main_process > 0 ? 0 : 1);
 	snprintf(cgroup, sizeof cgroup, "--cgroup=" APP_CGROUPS "/%s.service/cgroup.procs", app);
-	snprintf(term, sizeof term, "TERM=%s", terminal_name);
+	snprintf(term, sizeof term, "TERM=%s", request->terminal_name);
 	argv[n++] = HELPER;
 	argv[n++] = target;
 	argv[n++] = spec;
@@ -86,9 +98,17 @@ static void become_helper(const char *app, char **words, size_t count, const cha
 	argv[n++] = root;
 	if (access(cgroup + 9, F_OK) == 0)
 		argv[n++] = cgroup;
-	argv[n++] = "--";
-	for (size_t i = 0; i < count; i++)
-		argv[n++] = words[i];
+	if (!strcmp(request->kind, "probe")) {
+		snprintf(program, sizeof program, "--program=%d", open(PROBE, O_RDONLY | O_NOFOLLOW));
+		argv[n++] = program;
+		argv[n++] = "--";
+		argv[n++] = "probe";
+		argv[n++] = "--own-kernel";
+	} else {
+		argv[n++] = "--";
+	}
+	for (size_t i = 0; i < request->count; i++)
+		argv[n++] = request->words[i];
 	argv[n] = NULL;
 	char *environment[] = { term, NULL };
 	execve(HELPER, argv, environment);
@@ -96,7 +116,7 @@ static void become_helper(const char *app, char **words, size_t count, const cha
 	_exit(254);
 }
 
-static void child(const char *app, char **words, size_t count, const char *terminal_name, const int ends[3])
+static void child(const struct request *request, const int ends[3])
 {
 	sigset_t none;
 
@@ -112,7 +132,7 @@ static void child(const char *app, char **words, size_t count, const char *termi
 	setsid();
 	if (isatty(0))
 		ioctl(0, TIOCSCTTY, 0);
-	become_helper(app, words, count, terminal_name);
+	become_helper(request);
 }
 
 static bool open_ends(struct command *command, int ends[3])
@@ -144,7 +164,7 @@ static bool open_ends(struct command *command, int ends[3])
 	return true;
 }
 
-/* Strings that end in NUL: the app, "tty" or "pipe", the name of the terminal, then the words of the command. */
+/* Strings that end in NUL: the app, the kind, the name of the terminal, then the words of the command. */
 static void start(const struct frame *frame, struct stream *channel)
 {
 	static char text[PAYLOAD_LIMIT + 1];
@@ -166,11 +186,12 @@ static void start(const struct frame *frame, struct stream *channel)
 	if (!command)
 		return fail(channel, frame->session, "too many commands at once in this pod");
 	*command = (struct command){ .in = -1, .out = -1, .err = -1, .credit = CREDIT };
-	command->terminal = !strcmp(words[1], "tty");
+	const struct request request = { words[0], words[1], words[2], words + 3, count - 3 };
+	command->terminal = !strcmp(request.kind, "tty");
 	command->pid = open_ends(command, ends) ? fork() : -1;
 	int error = errno;
 	if (command->pid == 0)
-		child(words[0], words + 3, count - 3, words[2], ends);
+		child(&request, ends);
 	for (int i = 0; i < 3; i++)
 		close_fd(&ends[i]);
 	if (command->pid < 0) {

@@ -1,7 +1,7 @@
 /*
- * enter --app=APP [--wait=SECONDS] -- COMMAND...: has the agent in the guest run a command in an app, with this program's
+ * enter --app=APP [--wait=SECONDS] [--probe] -- COMMAND...: has the agent in the guest run a command in an app, with this program's
  * descriptors and its terminal if it has one, and ends as the command does, or when the agent is silent for so long. The working directory is the pod's, whose control socket
- * leads to the monitor. Nothing that the guest sends is anything but text for descriptor 1 and 2, or a number.
+ * leads to the monitor. With --probe the agent runs stage1's probe of the isolation with the words as arguments. Nothing that the guest sends is anything but text for descriptor 1 and 2, or a number.
  *
  * attach --attach: joins the same to the streams of the pod's only app; started by the monitor, with the connection as
  * descriptor 3. How the app ends is for the monitor to say.
@@ -73,11 +73,11 @@ static void send_or_give_up(struct stream *stream, uint8_t type, const void *pay
 		give_up(NOT_TAKEN);
 }
 
-static void send_start(struct stream *stream, const char *app, bool terminal, char **words)
+static void send_start(struct stream *stream, const char *app, const char *kind, char **words)
 {
 	char text[PAYLOAD_LIMIT];
 	const char *name = getenv("TERM");
-	const char *first[] = { app, terminal ? "tty" : "pipe", name ? name : "vt100" };
+	const char *first[] = { app, kind, name ? name : "vt100" };
 	size_t size = 0;
 
 	for (size_t i = 0; i < 3 || words[i - 3]; i++) {
@@ -276,6 +276,7 @@ struct options {
 	const char *app;
 	/* Until the agent has said something; 0 for any time. */
 	int wait_seconds;
+	bool probe;
 	char **command;
 };
 
@@ -292,11 +293,13 @@ static struct options read_options(int argc, char **argv)
 			options.app = argv[i] + 6;
 		else if (!strncmp(argv[i], "--wait=", 7))
 			options.wait_seconds = atoi(argv[i] + 7);
+		else if (!strcmp(argv[i], "--probe"))
+			options.probe = true;
 		else
 			break;
 	}
 	if (!options.app || i + 1 >= argc || strcmp(argv[i], "--"))
-		give_up("usage: enter --app=APP [--wait=SECONDS] -- COMMAND...");
+		give_up("usage: enter --app=APP [--wait=SECONDS] [--probe] -- COMMAND...");
 	options.command = argv + i + 1;
 	return options;
 }
@@ -318,8 +321,8 @@ int main(int argc, char **argv)
 	struct frame frame;
 	/* The guest says how much it takes at once. */
 	uint32_t credit = 0;
-	bool open_input = true, terminal = isatty(0) && isatty(1);
 	const struct options options = read_options(argc, argv);
+	bool open_input = true, terminal = isatty(0) && isatty(1) && !options.probe;
 	/* Of the first answer; 0 once it is there. */
 	int64_t deadline = options.wait_seconds > 0 ? now() + (int64_t)options.wait_seconds * 1000 : 0;
 
@@ -329,7 +332,7 @@ int main(int argc, char **argv)
 	if (attached)
 		send_window_size(&stream, FRAME_ATTACH);
 	else
-		send_start(&stream, options.app, terminal, options.command);
+		send_start(&stream, options.app, options.probe ? "probe" : terminal ? "tty" : "pipe", options.command);
 	if (terminal) {
 		if (!attached)
 			send_window_size(&stream, FRAME_WINDOW_SIZE);

@@ -1,14 +1,13 @@
 /*
  * PID 1 of a pod until it becomes systemd: makes usable what nspawn leaves read-only or out.
- * init [--keep-stdio] SYSTEMD-ARGUMENTS...
+ * init [--keep-stdio] [--domain-name=NAME] SYSTEMD-ARGUMENTS...
  */
 #define _GNU_SOURCE
+#include "baseline.h"
 #include "trace.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +20,7 @@
 #include <unistd.h>
 
 #define SYSTEMD "/usr/lib/systemd/systemd"
-#define FILTERS "/rkt/seccomp/"
+#define DOMAIN_NAME "--domain-name="
 #define CGROUPS "/sys/fs/cgroup"
 
 static void warn(const char *what)
@@ -74,29 +73,21 @@ static void keep_stdio(void)
 		pause();
 }
 
-/* Files that are made at build time from stage1/security. */
-static void install_filter(const char *path)
-{
-	static struct sock_filter code[BPF_MAXINSNS];
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t size = fd < 0 ? -1 : read(fd, code, sizeof code);
-	struct sock_fprog program = { .len = (unsigned short)(size / (ssize_t)sizeof *code), .filter = code };
-
-	if (size <= 0 || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0) {
-		warn(path);
-		exit(1);
-	}
-	close(fd);
-}
-
 int main(int argc, char **argv)
 {
 	int first = 1;
 
 	trace(0, "machine nspawn");
-	if (argc > 1 && !strcmp(argv[1], "--keep-stdio")) {
+	if (first < argc && !strcmp(argv[first], "--keep-stdio")) {
 		keep_stdio();
 		first++;
+	}
+	if (first < argc && !strncmp(argv[first], DOMAIN_NAME, strlen(DOMAIN_NAME))) {
+		const char *name = argv[first++] + strlen(DOMAIN_NAME);
+		if (setdomainname(name, strlen(name)) < 0) {
+			warn("cannot set the domain name");
+			return 1;
+		}
 	}
 	/*
 	 * A supervisor that is killed takes the pod along; otherwise it would go on, watched by nobody. systemd keeps this,
@@ -105,9 +96,11 @@ int main(int argc, char **argv)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		warn("cannot follow systemd-nspawn");
 	open_controllers();
-	/* What no process of a pod may do, stage1's systemd included. */
-	install_filter(FILTERS "baseline-arguments.bpf");
-	install_filter(FILTERS "baseline.bpf");
+	const char *missing = install_baseline();
+	if (missing) {
+		warn(missing);
+		return 1;
+	}
 	trace(0, "machine init");
 	argv[first - 1] = SYSTEMD;
 	execv(SYSTEMD, argv + first - 1);

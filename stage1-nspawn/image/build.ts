@@ -9,7 +9,8 @@ export const recipes: readonly ImageRecipe[] = [
 		bundle: "stage1-nspawn.cjs",
 		addPrograms: (root, { sources }) => {
 			const common = path.join(sources, "stage1/guest");
-			const files = [path.join(sources, "stage1-nspawn/guest/init.c"), path.join(common, "trace.c")];
+			const shared = ["baseline", "trace"].map((name) => path.join(common, `${name}.c`));
+			const files = [path.join(sources, "stage1-nspawn/guest/init.c"), ...shared];
 			compileStatic(files, path.join(root, "rkt/init"), [`-I${common}`]);
 		},
 	},

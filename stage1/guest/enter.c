@@ -6,6 +6,7 @@
  *   --cgroup=FILE      cgroup.procs of a cgroup to join; any number
  *   --bounding=HEX     capabilities that no process of the pod exceeds
  *   --build-root=0|1   the target is PID 1: make the app's view of the file system first
+ *   --program=FD       a program of ours that is run as the command, of which the app has no file
  * Nothing of the pod is executed or trusted before the command is confined.
  */
 #define _GNU_SOURCE
@@ -35,36 +36,44 @@ struct options {
 	pid_t target;
 	int spec;
 	int filters;
+	int program;
 	bool build_root;
 	uint64_t bounding;
 	int cgroups[CGROUPS];
 	size_t cgroup_count;
 };
 
+/* A copy in memory that nobody can write. */
+static int sealed_copy(int file)
+{
+	struct stat st;
+	int copy = memfd_create("enter", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (copy < 0 || fstat(file, &st) < 0)
+		die(1, "cannot make a copy in memory");
+	for (off_t done = 0; done < st.st_size;)
+		if (sendfile(copy, file, &done, (size_t)(st.st_size - done)) <= 0)
+			die(1, "cannot copy to memory");
+	if (fcntl(copy, F_ADD_SEALS, SEALS) < 0)
+		die(1, "cannot seal the copy in memory");
+	return copy;
+}
+
 /*
- * Runs on from a copy in memory that nobody can write: the pod sees this process for a moment, and a script with the
- * interpreter /proc/self/exe would start it again; neither reaches the file in the image store.
+ * Runs on from a copy in memory: the pod sees this process for a moment, and a script with the interpreter
+ * /proc/self/exe would start it again; neither reaches the file in the image store.
  */
 static void become_sealed_copy(char **argv)
 {
-	struct stat st;
 	int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 
-	if (self < 0 || fstat(self, &st) < 0)
+	if (self < 0)
 		die(1, "cannot open /proc/self/exe");
 	if (fcntl(self, F_GET_SEALS) == SEALS) {
 		close(self);
 		return;
 	}
-	int copy = memfd_create("enter", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (copy < 0)
-		die(1, "cannot make a copy in memory");
-	for (off_t done = 0; done < st.st_size;)
-		if (sendfile(copy, self, &done, (size_t)(st.st_size - done)) <= 0)
-			die(1, "cannot copy to memory");
-	if (fcntl(copy, F_ADD_SEALS, SEALS) < 0)
-		die(1, "cannot seal the copy in memory");
-	fexecve(copy, argv, environ);
+	fexecve(sealed_copy(self), argv, environ);
 	die(1, "cannot run the copy in memory");
 }
 
@@ -90,6 +99,8 @@ static void read_option(struct options *options, const char *argument)
 		options->filters = atoi(value);
 	else if (option_value(argument, "--bounding", &value))
 		options->bounding = strtoull(value, NULL, 16);
+	else if (option_value(argument, "--program", &value))
+		options->program = sealed_copy(atoi(value));
 	else if (option_value(argument, "--build-root", &value))
 		options->build_root = atoi(value) == 1;
 	else if (option_value(argument, "--cgroup", &value) && options->cgroup_count < CGROUPS) {
@@ -101,6 +112,35 @@ static void read_option(struct options *options, const char *argument)
 		errno = 0;
 		die(1, "enter: unknown option %s", argument);
 	}
+}
+
+/* Files that a process may have open unless it asks for more, systemd-system.conf(5): many look at each of them. */
+#define OPEN_FILES 1024
+
+/*
+ * What the app may use of the machine, and how soon the kernel kills it, instead of what the caller may. PID 1 has the
+ * same but for the files.
+ */
+static void take_limits(const struct options *options)
+{
+	char path[64], score[16] = "";
+	struct rlimit limit;
+
+	for (int resource = 0; resource < RLIM_NLIMITS; resource++) {
+		if (prlimit(options->target, resource, NULL, &limit) < 0)
+			die(1, "cannot read the limits of process %d", options->target);
+		if (resource == RLIMIT_NOFILE && options->build_root && limit.rlim_cur > OPEN_FILES)
+			limit.rlim_cur = OPEN_FILES;
+		if (setrlimit(resource, &limit) < 0)
+			die(1, "cannot take the limits of the app");
+	}
+	snprintf(path, sizeof path, "/proc/%d/oom_score_adj", options->target);
+	int from = open(path, O_RDONLY | O_CLOEXEC), to = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	ssize_t size = from < 0 ? -1 : read(from, score, sizeof score);
+	if (size <= 0 || write(to, score, (size_t)size) != size)
+		die(1, "cannot take the oom score of the app");
+	close(from);
+	close(to);
 }
 
 static bool same_user_namespace(pid_t target)
@@ -180,7 +220,6 @@ static void run_command(struct spec *spec, const struct options *options, char *
 	struct list argv = { 0 };
 	char byte;
 
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	/* Only when it is in the app's cgroups may it do anything. */
 	if (read(released, &byte, 1) != 1)
@@ -193,9 +232,10 @@ static void run_command(struct spec *spec, const struct options *options, char *
 	confine_like_pod(spec, options);
 	for (char **word = command; *word; word++)
 		list_add(&argv, *word);
-	argv.items[0] = find_command(spec, command[0]);
+	if (options->program == NO_PROGRAM)
+		argv.items[0] = find_command(spec, command[0]);
 	prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
-	confine_and_exec(spec, options->filters, &argv);
+	confine_and_exec(spec, options->filters, &argv, options->program);
 }
 
 static void join_cgroups(const struct options *options, pid_t child)
@@ -257,12 +297,14 @@ static int end_like(int status)
 
 int main(int argc, char **argv)
 {
-	struct options options = { .spec = -1, .filters = -1 };
+	struct options options = { .spec = -1, .filters = -1, .program = NO_PROGRAM };
 	struct terminal terminal;
 	struct spec spec;
 	int first = 1, release[2];
 
 	become_sealed_copy(argv);
+	/* Until the new program is there, nobody in the pod may look into this process or at its executable. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	for (; first < argc && strcmp(argv[first], "--"); first++)
 		read_option(&options, argv[first]);
 	if (first + 1 >= argc || options.target <= 0) {
@@ -270,6 +312,7 @@ int main(int argc, char **argv)
 		die(1, "enter: nothing to run");
 	}
 	spec_read(options.spec, &spec);
+	take_limits(&options);
 	join_namespaces(options.target);
 	bool on_terminal = terminal_open(&terminal, "/dev/pts/ptmx");
 	if (pipe2(release, O_CLOEXEC) < 0)

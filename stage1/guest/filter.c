@@ -32,9 +32,9 @@ static void load_from(int fd, const char *name)
 	load(name, code, (size_t)size);
 }
 
-/* What a process cannot live without; systemd adds the same to every allow-list. */
+/* What a process cannot live without, as systemd has it; and the other way to start a program, which `enter` has. */
 static const char *const ALWAYS[] = {
-	"execve", "exit", "exit_group", "rt_sigreturn", "sigreturn", "restart_syscall",
+	"execve", "execveat", "exit", "exit_group", "rt_sigreturn", "sigreturn", "restart_syscall",
 };
 
 /* libseccomp takes the numbers of the native table and translates them; a call that a table lacks is no error. */
@@ -53,6 +53,17 @@ static void add_rule(scmp_filter_ctx ctx, uint32_t action, const char *call)
 	}
 }
 
+static bool is_listed(const struct spec *spec, const char *call)
+{
+	for (size_t i = 0; i < spec->calls.count; i++)
+		if (!strcmp(spec->calls.items[i], call))
+			return true;
+	return false;
+}
+
+/* Only after this answer does a library make its threads with clone(2). */
+#define UNKNOWN_CALL SCMP_ACT_ERRNO(ENOSYS)
+
 static scmp_filter_ctx compile_for(const struct spec *spec, uint32_t arch)
 {
 	bool allow = !strcmp(spec->filter_mode, "allow");
@@ -61,8 +72,11 @@ static scmp_filter_ctx compile_for(const struct spec *spec, uint32_t arch)
 
 	if (!ctx || seccomp_arch_remove(ctx, SCMP_ARCH_NATIVE) < 0 || seccomp_arch_add(ctx, arch) < 0)
 		die(EXIT_SECCOMP, "cannot make a system call filter");
+	if (is_listed(spec, "clone3") != allow && refuse != UNKNOWN_CALL)
+		add_rule(ctx, UNKNOWN_CALL, "clone3");
 	for (size_t i = 0; i < spec->calls.count; i++)
-		add_rule(ctx, allow ? SCMP_ACT_ALLOW : refuse, spec->calls.items[i]);
+		if (allow || strcmp(spec->calls.items[i], "clone3"))
+			add_rule(ctx, allow ? SCMP_ACT_ALLOW : refuse, spec->calls.items[i]);
 	for (size_t i = 0; allow && i < sizeof ALWAYS / sizeof *ALWAYS; i++)
 		add_rule(ctx, SCMP_ACT_ALLOW, ALWAYS[i]);
 	return ctx;
@@ -88,6 +102,15 @@ static int compile(const struct spec *spec)
 	if (fd < 0 || seccomp_export_bpf(all, fd) < 0)
 		die(EXIT_SECCOMP, "cannot write a system call filter");
 	return fd;
+}
+
+void install_process_filter(int filter_dir)
+{
+	const char *name = "process.bpf";
+	int fd = openat(filter_dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	load_from(fd, name);
+	close(fd);
 }
 
 /* All are opened before the first is active: it may forbid opening. */

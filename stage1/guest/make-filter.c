@@ -1,5 +1,6 @@
 /*
- * make-filter < RULES > FILTER: build-time tool that turns a list of rules into the instructions of a seccomp filter
+ * make-filter < RULES > FILTER
+ * make-filter --names: build-time tool that prints the name of every system call that libseccomp knows, or that turns a list of rules into the instructions of a seccomp filter
  * for every system call table of this machine. Lines, made by stage1/security/filter-rules.ts:
  *   default ACTION            what happens to a call without a rule
  *   known ACTION              the same for every call that libseccomp has a name for
@@ -18,6 +19,8 @@
 #define RULES 4096
 #define HIGHEST_CALL 1024
 #define X32_BIT 0x40000000
+#define MIPS_BASE 4000
+#define ARM_BASE 0x0f0000
 
 struct rule { char action[16], name[64]; int fields; unsigned int arg; unsigned long mask, value; };
 
@@ -104,7 +107,35 @@ static scmp_filter_ctx make_for(uint32_t arch)
 	return ctx;
 }
 
-int main(void)
+/* Those of all architectures: a set may name one that this machine lacks. */
+static void print_names(void)
+{
+	static const uint32_t architectures[] = {
+		SCMP_ARCH_X86, SCMP_ARCH_X86_64, SCMP_ARCH_X32, SCMP_ARCH_ARM, SCMP_ARCH_AARCH64, SCMP_ARCH_MIPS,
+		SCMP_ARCH_PPC64LE, SCMP_ARCH_S390X, SCMP_ARCH_RISCV64,
+	};
+
+	for (size_t i = 0; i < sizeof architectures / sizeof *architectures; i++) {
+		const int bases[] = { 0, architectures[i] == SCMP_ARCH_X32 ? X32_BIT : 0, MIPS_BASE };
+		for (size_t b = 0; b < sizeof bases / sizeof *bases; b++) {
+			for (int number = bases[b]; number < bases[b] + HIGHEST_CALL; number++) {
+				char *name = seccomp_syscall_resolve_num_arch(architectures[i], number);
+				if (name)
+					puts(name);
+				free(name);
+			}
+		}
+	}
+	/* Those of ARM alone have numbers of their own. */
+	for (int number = ARM_BASE; number < ARM_BASE + HIGHEST_CALL; number++) {
+		char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_ARM, number);
+		if (name)
+			puts(name);
+		free(name);
+	}
+}
+
+int main(int argc, char **argv)
 {
 #if defined(__x86_64__)
 	const uint32_t arches[] = { SCMP_ARCH_X86_64, SCMP_ARCH_X86, SCMP_ARCH_X32 };
@@ -113,6 +144,8 @@ int main(void)
 #else
 	const uint32_t arches[] = { seccomp_arch_native() };
 #endif
+	if (argc > 1 && !strcmp(argv[1], "--names"))
+		return print_names(), 0;
 	read_rules();
 	scmp_filter_ctx all = make_for(arches[0]);
 	for (size_t i = 1; i < sizeof arches / sizeof *arches; i++)

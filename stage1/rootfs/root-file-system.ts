@@ -3,8 +3,8 @@ import * as path from "node:path";
 import { fail } from "../../lib/errors.ts";
 import { runCommand } from "../../lib/process.ts";
 import { DEFAULT_JOURNAL_SIZE } from "../journal.ts";
-import { FILTER_FILES } from "../security/app-filter.ts";
-import { appArgumentFilter, baselineArgumentFilter } from "../security/argument-filter.ts";
+import { ARGUMENT_FILTER_FILES, FILTER_FILES, KNOWN_CALLS_FILE } from "../security/app-filter.ts";
+import { argumentFilter } from "../security/argument-filter.ts";
 import { baselineRules, defaultRules } from "../security/filter-rules.ts";
 import { staticUnits } from "../units/static-units.ts";
 
@@ -61,17 +61,20 @@ export function buildRootFileSystem(root: string, sources: string): void {
 	fs.writeFileSync(path.join(root, "systemd-version"), `v${systemdVersion()}\n`);
 	copySystemd(root);
 	const guest = path.join(sources, "stage1/guest");
-	const common = ["spec", "confine", "filter", "app-root", "devices"].map((name) =>
+	const common = ["spec", "confine", "rlimits", "filter", "app-root", "devices"].map((name) =>
 		path.join(guest, `${name}.c`),
 	);
 	const trace = path.join(guest, "trace.c");
-	compileStatic([path.join(guest, "launch.c"), trace, ...common], path.join(root, "rkt/launch"), [
-		"-lseccomp",
-	]);
+	const launch = ["launch", "forward-output"].map((name) => path.join(guest, `${name}.c`));
+	compileStatic([...launch, trace, ...common], path.join(root, "rkt/launch"), ["-lseccomp"]);
 	const status = ["app-status", "drain-journal", "show-trace"].map((name) => path.join(guest, `${name}.c`));
 	compileStatic([...status, trace], path.join(root, "rkt/app-status"));
 	const enter = ["enter", "terminal"].map((name) => path.join(guest, `${name}.c`));
 	compileStatic([...enter, ...common], path.join(root, "rkt/enter-helper"), ["-lseccomp"]);
+	const probe = ["probe", "probe-process", "probe-calls", "probe-files"].map((name) =>
+		path.join(guest, `${name}.c`),
+	);
+	compileStatic(probe, path.join(root, "rkt/probe"));
 	buildFilters(path.join(root, "rkt/seccomp"), guest);
 }
 
@@ -128,12 +131,13 @@ function buildFilters(directory: string, guest: string): void {
 	]);
 	makeFilter(tool, baselineRules(), path.join(directory, FILTER_FILES.baseline));
 	makeFilter(tool, defaultRules(), path.join(directory, FILTER_FILES.default));
+	const names = new Set(run(tool, ["--names"]).split("\n"));
+	fs.writeFileSync(path.join(directory, KNOWN_CALLS_FILE), [...names].sort().join("\n"));
 	fs.rmSync(tool);
-	fs.writeFileSync(
-		path.join(directory, FILTER_FILES.baselineArguments),
-		baselineArgumentFilter(process.arch),
-	);
-	fs.writeFileSync(path.join(directory, FILTER_FILES.appArguments), appArgumentFilter(process.arch));
+	for (const [name, file] of Object.entries(ARGUMENT_FILTER_FILES)) {
+		const code = argumentFilter(name as keyof typeof ARGUMENT_FILTER_FILES, process.arch);
+		fs.writeFileSync(path.join(directory, file), code);
+	}
 }
 
 function makeFilter(tool: string, rules: string, output: string): void {

@@ -2,6 +2,7 @@ import { createLog } from "../../lib/log.ts";
 import { parseGcArguments } from "../arguments.ts";
 import { killPodProcesses } from "../cgroups/remove-cgroups.ts";
 import type { Stage1Context } from "../entrypoints.ts";
+import { syscallOf } from "../shared-state.ts";
 import { releasePod } from "./release-pod.ts";
 
 /**
@@ -11,8 +12,7 @@ import { releasePod } from "./release-pod.ts";
 export async function gc(argv: string[], context: Stage1Context): Promise<number> {
 	const { uuid, debug, localConfig = "/etc/rkt" } = parseGcArguments(argv);
 	const { podDirectory } = context;
-	const { createLinuxSyscall } = await import("../../lib/syscall/linux.ts");
-	const syscall = createLinuxSyscall();
+	const syscall = await syscallOf(context);
 	const log = createLog("gc", debug === true);
 	killPodProcesses(podDirectory, uuid);
 	releasePod({ syscall, log, podDirectory, uuid, localConfig });

@@ -5,6 +5,7 @@ import { parseRunArguments, type RunOptions } from "../arguments.ts";
 import type { Stage1Context } from "../entrypoints.ts";
 import { parseNetList } from "../network/net-list.ts";
 import { loadPod, type Pod } from "../pod.ts";
+import { sharedManifests, syscallOf } from "../shared-state.ts";
 import { type AssignedSockets, assignSockets } from "../sockets/assign-sockets.ts";
 import { readPassedSockets } from "../sockets/passed-sockets.ts";
 import { joinPodTrace } from "../trace.ts";
@@ -37,15 +38,15 @@ export interface RunContext {
 /** Reads what the entry point `run` was given. */
 export async function makeRunContext(
 	argv: string[],
-	{ podDirectory, environment }: Stage1Context,
+	stage1: Stage1Context,
 	backend: Backend,
 ): Promise<RunContext> {
+	const { podDirectory, environment } = stage1;
 	joinPodTrace(podDirectory);
 	const options = parseRunArguments(argv);
-	const { createLinuxSyscall } = await import("../../lib/syscall/linux.ts");
-	const syscall = createLinuxSyscall();
+	const syscall = await syscallOf(stage1);
 	const log = createLog("run", options.debug === true);
-	const pod = loadPod(podDirectory);
+	const pod = await loadPod(podDirectory, sharedManifests(stage1));
 	return {
 		...{ backend, syscall, log, pod, options, environment },
 		sockets: findSockets({ syscall, log, pod, options, environment }),

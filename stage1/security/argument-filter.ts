@@ -5,7 +5,7 @@ import { fail } from "../../lib/errors.ts";
  * programs, because it also thinks of socketcall(2). Layout of what a filter sees: struct seccomp_data, seccomp(2).
  */
 
-type Call = "clone" | "socket" | "socketcall";
+type Call = "bpf" | "clone" | "clone3" | "personality" | "socket" | "socketcall";
 
 /** System call tables by the audit architecture of their callers. x32 shares that of x86-64. */
 interface CallTable {
@@ -15,23 +15,40 @@ interface CallTable {
 
 const X32_BIT = 0x40000000;
 
+const X64: CallTable["numbers"] = { bpf: 321, clone: 56, clone3: 435, personality: 135, socket: 41 };
+
 const TABLES: Readonly<Record<string, readonly CallTable[]>> = {
 	x64: [
-		{ architecture: 0xc000003e, numbers: { clone: 56, socket: 41 } },
-		{ architecture: 0xc000003e, numbers: { clone: X32_BIT + 56, socket: X32_BIT + 41 } },
-		{ architecture: 0x40000003, numbers: { clone: 120, socket: 359, socketcall: 102 } },
+		{ architecture: 0xc000003e, numbers: X64 },
+		{ architecture: 0xc000003e, numbers: mapValues(X64, (number) => X32_BIT + number) },
+		{
+			architecture: 0x40000003,
+			numbers: { bpf: 357, clone: 120, clone3: 435, personality: 136, socket: 359, socketcall: 102 },
+		},
 	],
 	arm64: [
-		{ architecture: 0xc00000b7, numbers: { clone: 220, socket: 198 } },
-		{ architecture: 0x40000028, numbers: { clone: 120, socket: 281 } },
+		{
+			architecture: 0xc00000b7,
+			numbers: { bpf: 280, clone: 220, clone3: 435, personality: 92, socket: 198 },
+		},
+		{
+			architecture: 0x40000028,
+			numbers: { bpf: 386, clone: 120, clone3: 435, personality: 136, socket: 281 },
+		},
 	],
 };
+
+function mapValues(numbers: CallTable["numbers"], change: (number: number) => number): CallTable["numbers"] {
+	return Object.fromEntries(Object.entries(numbers).map(([name, number]) => [name, change(number)]));
+}
 
 /** (argument & mask) === value, on the low 32 bits: the kernel uses no more of these arguments. */
 interface Condition {
 	readonly argument: number;
 	readonly mask: number;
 	readonly value: number;
+	/** It holds when they are not equal. */
+	readonly differs?: boolean;
 }
 
 interface Rule {
@@ -52,28 +69,56 @@ const NETLINK_AUDIT = 9;
 
 const equals = (argument: number, value: number): Condition => ({ argument, mask: 0xffffffff, value });
 
-/** For every process of a pod: the kernel's audit log has no namespaces. */
+/** For every process of a pod, its systemd included: the kernel's audit log has no namespaces. */
 const BASELINE_RULES: readonly Rule[] = [
 	{ call: "socket", errno: EAFNOSUPPORT, when: [equals(0, AF_NETLINK), equals(2, NETLINK_AUDIT)] },
 ];
 
+/** For every process of an app, whatever its isolators say. systemd restricts the devices of apps with such programs. */
+const PROCESS_RULES: readonly Rule[] = [{ call: "bpf", errno: EPERM, when: [] }];
+
 /** CLONE_NEW* of linux/sched.h; clone3(2) hides its flags in memory and is refused as a whole. */
 const CLONE_NEW = [0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000];
 
-/** For apps: no namespaces, and no socket families that reach into the kernel or past the pod's network. */
-const APP_RULES: readonly Rule[] = [
+/** No namespaces. */
+const CLONE_RULES: readonly Rule[] = [
 	...CLONE_NEW.map(
 		(flag): Rule => ({ call: "clone", errno: EPERM, when: [{ argument: 0, mask: flag, value: flag }] }),
 	),
+	{ call: "clone3", errno: ENOSYS, when: [] },
+];
+
+/** Values of personality(2) that docker allows: Linux, BSD, both with a fixed address layout, and asking. */
+const PERSONALITIES = [0x0, 0x8, 0x20000, 0x20008, 0xffffffff];
+
+const PERSONALITY_RULES: readonly Rule[] = [
+	{
+		call: "personality",
+		errno: EPERM,
+		when: PERSONALITIES.map((value) => ({ ...equals(0, value), differs: true })),
+	},
+];
+
+/** No families that reach into the kernel or past the pod's network. */
+const SOCKET_RULES: readonly Rule[] = [
 	{ call: "socket", errno: EAFNOSUPPORT, when: [equals(0, AF_ALG)] },
 	{ call: "socket", errno: EAFNOSUPPORT, when: [equals(0, AF_VSOCK)] },
 	// 32-bit programs reach any family through this call, whose arguments a filter cannot see.
 	{ call: "socketcall", errno: ENOSYS, when: [] },
 ];
 
-/** The instructions of the filter, for the machine's architecture as Node names it. */
-export const baselineArgumentFilter = (arch: string): Buffer => assemble(arch, BASELINE_RULES);
-export const appArgumentFilter = (arch: string): Buffer => assemble(arch, APP_RULES);
+const RULES = {
+	baseline: BASELINE_RULES,
+	process: PROCESS_RULES,
+	/** All three that follow. */
+	app: [...CLONE_RULES, ...SOCKET_RULES, ...PERSONALITY_RULES],
+	clone: CLONE_RULES,
+	socket: SOCKET_RULES,
+	personality: PERSONALITY_RULES,
+} as const;
+
+/** The instructions of one of these filters, for the machine's architecture as Node names it. */
+export const argumentFilter = (name: keyof typeof RULES, arch: string): Buffer => assemble(arch, RULES[name]);
 
 const LOAD = 0x20;
 const AND = 0x54;
@@ -107,12 +152,14 @@ function assembleRule(table: CallTable, rule: Rule): Instruction[] {
 		]),
 	];
 	const values = [table.architecture, number, ...rule.when.map(({ value }) => value)];
+	const differs = [false, false, ...rule.when.map((condition) => condition.differs === true)];
 	const length = tests.flat().length + tests.length + 1;
 	const block: Instruction[] = [];
 	tests.forEach((test, index) => {
 		block.push(...test);
 		const rest = length - block.length - 1;
-		block.push([JUMP_IF_EQUAL, 0, rest, values[index] as number]);
+		const [ifTrue, ifFalse] = differs[index] ? [rest, 0] : [0, rest];
+		block.push([JUMP_IF_EQUAL, ifTrue, ifFalse, values[index] as number]);
 	});
 	block.push([RETURN, 0, 0, RET_ERRNO | rule.errno]);
 	return block;

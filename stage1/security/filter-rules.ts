@@ -9,10 +9,10 @@ const ENOSYS = 38;
 
 /**
  * What no process of a pod may call, systemd as PID 1 included: the machine's clock, modules, kexec, swap,
- * accounting, raw I/O, the kernel's log and key rings, BPF, tracing and io_uring, and what is obsolete.
+ * accounting, raw I/O, the kernel's log and key rings, tracing and io_uring, and what is obsolete.
  */
 const DENIED_TO_PODS = `
-	acct add_key adjtimex afs_syscall bdflush bpf break clock_adjtime clock_adjtime64 clock_settime clock_settime64
+	acct add_key adjtimex afs_syscall bdflush break clock_adjtime clock_adjtime64 clock_settime clock_settime64
 	create_module delete_module finit_module ftime get_kernel_syms getpmsg gtty idle init_module io_uring_enter
 	io_uring_register io_uring_setup ioperm iopl kexec_file_load kexec_load keyctl lock lookup_dcookie mpx
 	nfsservctl open_by_handle_at pciconfig_iobase pciconfig_read pciconfig_write perf_event_open prof profil putpmsg
@@ -28,20 +28,12 @@ export function baselineRules(): string {
 	return rules(`default ${ENOSYS}`, "known allow", ...denied);
 }
 
-/** Filters see 64 bits of an argument of which the kernel uses 32. */
-const LOW = "ffffffff";
-
-/** Values of personality(2) that docker allows: Linux, BSD, both with a fixed address layout, and asking. */
-const PERSONALITIES = [0x0, 0x8, 0x20000, 0x20008, 0xffffffff];
-
 /** The default allow-list; what is known and not on it answers EPERM, what is unknown ENOSYS. */
 export function defaultRules(): string {
-	const allowed = defaultAllowedCalls().filter((call) => call !== "personality");
 	return rules(
 		`default ${ENOSYS}`,
 		`known ${EPERM}`,
-		...allowed.map((call) => `allow ${call}`),
-		...PERSONALITIES.map((value) => `allow personality 0 ${LOW} ${value.toString(16)}`),
+		...defaultAllowedCalls().map((call) => `allow ${call}`),
 		...["clone3", "io_uring_setup", "io_uring_enter", "io_uring_register"].map((call) => `${ENOSYS} ${call}`),
 		...defaultDeniedCalls().map((call) => `${EPERM} ${call}`),
 	);

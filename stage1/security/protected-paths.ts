@@ -1,25 +1,21 @@
+import * as fs from "node:fs";
+import { listDirectory } from "../../lib/files.ts";
+
 /*
- * What an app may not see or change below /proc and /sys, beyond what nspawn protects (pod.md section 4.8 of the
- * reference) and what OCI runtimes hide. A path that does not exist is skipped.
+ * What an app may not see or change below /proc and /sys: what rkt protects (pod.md section 4.8 of the reference) and
+ * what OCI runtimes do. A path that does not exist is skipped.
  */
 
 export const READ_ONLY_PATHS: readonly string[] = [
 	"/proc/bus",
 	"/proc/fs",
 	"/proc/irq",
-	"/proc/sys/kernel/core_pattern",
-	"/proc/sys/kernel/modprobe",
-	"/proc/sys/vm/panic_on_oom",
+	"/proc/sys",
 	"/proc/sysrq-trigger",
-	"/sys/block",
-	"/sys/bus",
-	"/sys/class",
-	"/sys/dev",
-	"/sys/devices",
-	"/sys/kernel",
+	"/sys",
 ];
 
-export const HIDDEN_PATHS: readonly string[] = [
+const HIDDEN_PATHS: readonly string[] = [
 	"/proc/acpi",
 	"/proc/asound",
 	"/proc/config.gz",
@@ -41,6 +37,7 @@ export const HIDDEN_PATHS: readonly string[] = [
 	"/proc/timer_list",
 	"/proc/timer_stats",
 	"/proc/vmallocinfo",
+	"/sys/devices/virtual/powercap",
 	"/sys/firmware",
 	"/sys/fs",
 	"/sys/hypervisor",
@@ -50,3 +47,18 @@ export const HIDDEN_PATHS: readonly string[] = [
 	"/sys/module",
 	"/sys/power",
 ];
+
+const PROCESSORS = "/sys/devices/system/cpu";
+
+/** How often a processor was too hot tells pods of one machine about each other. */
+function thermalCounters(): string[] {
+	return listDirectory(PROCESSORS)
+		.filter((name) => /^cpu[0-9]+$/.test(name))
+		.map((name) => `${PROCESSORS}/${name}/thermal_throttle`)
+		.filter((directory) => fs.existsSync(directory));
+}
+
+/** What an app finds empty. A kernel of the pod's own counts no heat. */
+export function hiddenPaths(ownKernel: boolean): readonly string[] {
+	return ownKernel ? HIDDEN_PATHS : [...HIDDEN_PATHS, ...thermalCounters()];
+}

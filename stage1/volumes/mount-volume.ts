@@ -18,6 +18,7 @@ import {
 } from "../../lib/syscall/syscall.ts";
 import type { AppRoot } from "../apps/app-root.ts";
 import { isDevice } from "./device-node.ts";
+import { isInside, pinHostFile, type VolumeBounds } from "./volume-bounds.ts";
 
 /** A file or directory of the host that appears in an app. */
 export interface HostMount {
@@ -28,6 +29,8 @@ export interface HostMount {
 	readonly readOnly: boolean;
 	/** With what is mounted below the source. */
 	readonly recursive: boolean;
+	/** Where the source has to be. */
+	readonly bounds?: VolumeBounds;
 	/** A file of ours, of which no part is a program. */
 	readonly noExec?: boolean;
 	/** Gives the path of a device file to mount in place of a source that is one. */
@@ -46,7 +49,7 @@ export interface Mounted {
  * Mounts it in the app's root. The source is pinned by a descriptor before it is looked at and the target is found
  * inside the root by the kernel, so nobody can exchange either meanwhile. Set-user-ID programs and device files of the
  * source have no effect; a device that is itself the source is meant and works.
- * Errors: `volume-source-missing`, `path-in-image-invalid`.
+ * Errors: `volume-source-missing`, `path-in-image-invalid`, `policy-denied`.
  */
 export function mountInApp(syscall: Syscall, root: AppRoot, mount: HostMount): Mounted {
 	if (path.posix.normalize(`/${mount.target}`).replace(/^\/+/, "") === "") {
@@ -100,6 +103,7 @@ function replaced(syscall: Syscall, source: number, node: string): number {
 function openSource(syscall: Syscall, mount: HostMount): number {
 	const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (mount.recursive ? AT_RECURSIVE : 0);
 	try {
+		if (mount.bounds?.length) return openBounded(syscall, mount, mount.bounds, flags);
 		return syscall.openTree(AT_FDCWD, mount.source, flags);
 	} catch (error) {
 		if (!isErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EACCES")) throw error;
@@ -107,5 +111,24 @@ function openSource(syscall: Syscall, mount: HostMount): number {
 			hint: "make it first, or choose another source",
 			cause: error,
 		});
+	}
+}
+
+/** stage0 has looked at the path; whoever can write on the way to it may have led it elsewhere since. */
+function openBounded(syscall: Syscall, mount: HostMount, bounds: VolumeBounds, flags: number): number {
+	const { fd, place } = pinHostFile(syscall, mount.source);
+	try {
+		if (!bounds.every((directories) => isInside(place, directories))) {
+			fail(
+				"policy-denied",
+				`${mount.name}: ${mount.source} leads to ${place}, which the policy does not allow`,
+				{
+					hint: "rkt policy explain with the same image and flags shows what every rule says",
+				},
+			);
+		}
+		return syscall.openTree(fd, "", flags | AT_EMPTY_PATH);
+	} finally {
+		fs.closeSync(fd);
 	}
 }

@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import { connect } from "node:net";
 import * as path from "node:path";
 import t, { type Test } from "tap";
-import { HIDDEN_PATHS } from "../../stage1/security/protected-paths.ts";
+import { hiddenPaths } from "../../stage1/security/protected-paths.ts";
 import { shellApp } from "../stage1/conformance/cases.ts";
 import { appLines, makeFixtures } from "../stage1/conformance/run-case.ts";
 import { distDirectory } from "../support/dist-directory.ts";
@@ -42,7 +42,7 @@ const EXPECTED: Readonly<Record<string, string>> = {
 	keyctl: "EPERM",
 	ptrace: "EPERM",
 	"personality-ask": "allowed",
-	"personality-read-implies-exec": "ENOSYS",
+	"personality-read-implies-exec": "EPERM",
 	io_uring: "ENOSYS",
 	userfaultfd: "EPERM",
 	"unknown-call": "ENOSYS",
@@ -93,6 +93,36 @@ t.test("the same for a command that is run with enter", async (t) => {
 	await new Promise((resolve) => child.on("close", resolve));
 });
 
+t.test("arguments are looked at also with sets of one's own", async (t) => {
+	const sets = [
+		["retained", "os/linux/seccomp-retain-set", { set: ["@rkt/default-whitelist"], errno: "EXDEV" }],
+		["removed", "os/linux/seccomp-remove-set", { set: ["unshare", "clone3"], errno: "EXDEV" }],
+	] as const;
+	const apps = sets.map(([name, isolator, value]) => {
+		const app = { exec: ["/bin/probe"], isolators: [{ name: isolator, value }] };
+		return { name, rootfs: fixtures.busybox, app };
+	});
+	const pod = stage0.prepare(apps);
+	t.teardown(() => stage0.remove(pod));
+	const { stdout } = await stage0.run(pod);
+	const of = (app: string) => {
+		const own = stdout.split("\n").filter((line) => line.includes(` ${app}[`));
+		return probed(appLines(own.join("\n")));
+	};
+	const common = {
+		"socket-alg": "EAFNOSUPPORT",
+		"socket-vsock": "EAFNOSUPPORT",
+		"clone-user": "EPERM",
+		clone3: "ENOSYS",
+	};
+	t.match(
+		of("retained"),
+		{ ...common, mount: "EXDEV", "personality-read-implies-exec": "EPERM" },
+		{ stdout },
+	);
+	t.match(of("removed"), { ...common, "unshare-user": "EXDEV", "personality-ask": "allowed" }, { stdout });
+});
+
 t.test("hidden paths are hidden after the start, whatever the image holds", async (t) => {
 	const rootfs = path.join(directory, "links");
 	fs.cpSync(fixtures.busybox, rootfs, { recursive: true, verbatimSymlinks: true });
@@ -105,7 +135,7 @@ t.test("hidden paths are hidden after the start, whatever the image holds", asyn
 		fs.symlinkSync("../../../../../../../etc/captured", path.join(rootfs, "etc", name));
 	}
 	fs.symlinkSync("/etc", path.join(rootfs, "run"));
-	const script = `for path in ${HIDDEN_PATHS.join(" ")}; do
+	const script = `for path in ${hiddenPaths(false).join(" ")}; do
 		[ -e $path ] || continue
 		[ -d $path ] && ls -A $path | head -1
 		[ -f $path ] && head -c 1 $path | wc -c | grep -v '^0'

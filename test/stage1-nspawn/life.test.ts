@@ -126,7 +126,9 @@ t.test("enter on a terminal gives the command another one", async (t) => {
 });
 
 t.test("interactive on a terminal", async (t) => {
-	const pod = stage0.prepare([shell("tty; stty size; read line; echo got:$line; exit 6")]);
+	const work = "tty; stty size; read line; echo got:$line >/dev/stdout; exit 6";
+	const annotations = [{ name: "appc.io/docker/repository", value: "busybox" }];
+	const pod = stage0.prepare([shell(work, { user: "1000", group: "1000", annotations })]);
 	t.teardown(() => stage0.remove(pod));
 	const words = stage0
 		.startCommand(pod, ["--interactive"])

@@ -8,8 +8,8 @@ import { resolveExec } from "../../stage1/apps/app-exec.ts";
 import { openAppRoot } from "../../stage1/apps/app-root.ts";
 import { resolveAppUser } from "../../stage1/apps/app-user.ts";
 import type { PodApp } from "../../stage1/pod.ts";
-import { appFilter } from "../../stage1/security/app-filter.ts";
-import { appArgumentFilter, baselineArgumentFilter } from "../../stage1/security/argument-filter.ts";
+import { appFilter as filterOf } from "../../stage1/security/app-filter.ts";
+import { argumentFilter } from "../../stage1/security/argument-filter.ts";
 import { callsOfSet } from "../../stage1/security/call-sets.ts";
 import { appCapabilities, capabilityMask } from "../../stage1/security/capabilities.ts";
 import { baselineRules, defaultRules } from "../../stage1/security/filter-rules.ts";
@@ -94,6 +94,53 @@ t.test("users and groups", (t) => {
 	t.end();
 });
 
+t.test("users of docker images", (t) => {
+	const directory = t.testdir({
+		etc: {
+			passwd: "root:x:0:7:r:/root:/bin/sh\nbad:x:x:1\nweb:x:33:34::/srv:/bin/sh\nlow:x:8:9\n",
+			group: "wheel:x:10:root,web\nwww:x:34:\nextra:x:77:web,web2\nbad:x:y:web\ntwice:x:77:web\n",
+		},
+	});
+	const root = openAppRoot(syscall, directory);
+	t.teardown(() => root.close());
+	/** `text` is the image's User; `app` what the pod says instead. */
+	const ids = (text: string, own: [string, string], app: Record<string, unknown> = {}) => {
+		const [user, group] = own;
+		const image = {
+			...{ name: "d", app: emptyApp(user, group) },
+			annotations: [
+				{ name: "appc.io/docker/repository", value: "d" },
+				{ name: "rkt.io/oci/user", value: text },
+			],
+		};
+		const { uid, gid, groups } = resolveAppUser(podApp({ user, group, ...app }, { image }), root);
+		return `${uid}:${gid} ${groups.join(",")}`;
+	};
+	t.equal(ids("", ["0", "0"]), "0:7 10", "root too has the groups of the image");
+	t.equal(ids("web", ["web", "web"]), "33:34 10,77");
+	t.equal(ids("33", ["33", "33"]), "33:34 10,77", "a number that /etc/passwd knows");
+	t.equal(ids("4000", ["4000", "4000"]), "4000:0 ", "and one that it does not know");
+	t.equal(ids("web:www", ["web", "www"]), "33:34 ", "a group in the image is the only one");
+	t.equal(ids("web:5", ["web", "5"]), "33:5 ");
+	t.equal(ids(":www", ["0", "www"]), "0:34 ");
+	t.equal(
+		ids("web", ["web", "web"], { supplementaryGIDs: [1] }),
+		"33:34 1",
+		"those of the pod in their place",
+	);
+	t.equal(ids("web", ["web", "web"], { group: "www" }), "33:34 ", "the pod's group");
+	t.equal(ids("web", ["web", "web"], { user: "low", group: "5" }), "8:5 ");
+	for (const [text, user, group] of [
+		["who", "who", "who"],
+		["bad", "bad", "bad"],
+		["web:none", "web", "none"],
+	] as const) {
+		t.throws(() => ids(text, [user, group]), { code: "app-user-unknown" }, text);
+	}
+	t.equal(ids("a:b:c", ["web", "www"]), "33:34 ", "an annotation that nobody of ours wrote");
+	t.end();
+});
+
 t.test("where a program is looked for", (t) => {
 	const directory = t.testdir({
 		bin: { sh: "" },
@@ -115,6 +162,19 @@ t.test("where a program is looked for", (t) => {
 	t.strictSame(find(["x"], [["PATH", "/nowhere:../opt"]]), ["/work/../opt/x"]);
 	t.throws(() => find(["tool"], [["PATH", "/opt"]]), { code: "app-exec-not-found" }, "then nothing else");
 	t.throws(() => find(["/bin"]), { code: "app-exec-not-found" }, "a directory");
+	const docker = { name: "d", annotations: [{ name: "appc.io/docker/repository", value: "d" }] };
+	const inDocker = (program: string) =>
+		resolveExec(podApp({ exec: [program], workingDirectory: "/work" }, { image: docker }), root);
+	t.strictSame(inDocker("tool"), ["/usr/bin/tool"], "docker's PATH where an image has none");
+	t.throws(() => inDocker("own"), { code: "app-exec-not-found" }, "the working directory is not in it");
+	fs.chmodSync(path.join(directory, "work/own"), 0o755);
+	fs.writeFileSync(path.join(directory, "opt/own"), "");
+	t.strictSame(
+		find(["own"], [["PATH", "/opt:/work"]]),
+		["/work/own"],
+		"what cannot be executed is passed over",
+	);
+	t.strictSame(find(["x"], [["PATH", "/opt"]]), ["/opt/x"], "unless there is nothing else");
 	t.throws(() => find([]), { code: "app-exec-empty" });
 	t.end();
 });
@@ -129,8 +189,8 @@ t.test("mounts of an app", (t) => {
 	const mounts = (list: unknown[]) =>
 		resolveMounts(podApp({ mountPoints }, { runtime: { name: "app", mounts: list } }), volumes);
 	t.match(mounts([{ volume: "other", path: "logs" }]), [
-		{ path: "/logs", readOnly: true, implicit: false },
 		{ path: "/data/", volume: { name: "data" }, readOnly: true, implicit: false },
+		{ path: "/logs", readOnly: true, implicit: false },
 	]);
 	t.match(mounts([]).at(-1), { volume: { name: "app-logs", kind: "empty" }, implicit: true });
 	t.equal(mounts([]).length, 2, "one for each path");
@@ -151,6 +211,8 @@ t.test("capabilities", (t) => {
 });
 
 t.test("system call filters fail closed", (t) => {
+	const known = ["clone", "mkdir", "mount", "personality", "settimeofday", "socket", "unshare"];
+	const appFilter = (seccomp: Parameters<typeof filterOf>[0]) => filterOf(seccomp, () => known.join("\n"));
 	const standard = appFilter(undefined);
 	t.strictSame(standard.files, ["app-arguments.bpf", "default.bpf"]);
 	t.strictSame(appFilter({ mode: "retain", set: ["@rkt/default-whitelist"] }), standard);
@@ -164,7 +226,17 @@ t.test("system call filters fail closed", (t) => {
 	t.ok(named.compiled?.calls.includes("settimeofday"));
 	const wider = appFilter({ mode: "retain", set: ["@docker/default-whitelist", "mount"] });
 	t.strictSame(wider.files, ["app-arguments.bpf"], "arguments are checked still");
-	t.strictSame(appFilter({ mode: "retain", set: ["@docker/default-whitelist", "clone"] }).files, []);
+	t.strictSame(wider.compiled?.calls, ["mkdir", "personality", "socket", "clone", "mount"], "what is known");
+	const files = (mode: "retain" | "remove", ...set: string[]) => appFilter({ mode, set }).files;
+	t.strictSame(files("retain", "@docker/default-whitelist", "clone"), ["socket.bpf", "personality.bpf"]);
+	t.strictSame(files("retain", "@systemd/network-io"), ["socket.bpf"]);
+	t.strictSame(files("retain", "@systemd/network-io", "socket"), [], "who names a call means it");
+	t.strictSame(files("remove", "mkdir"), ["socket.bpf"]);
+	t.strictSame(files("remove", "@docker/default-blacklist"), ["clone.bpf", "socket.bpf"]);
+	for (const mode of ["retain", "remove"] as const) {
+		const unknown = { mode, set: ["mkdir", "mkdri"] };
+		t.throws(() => appFilter(unknown), { code: "seccomp-call-unknown", message: /mkdri/ });
+	}
 	for (const name of ["@docker/nonsense", "@systemd/constructor", "@none/x"]) {
 		t.throws(() => appFilter({ mode: "retain", set: [name] }), { code: "seccomp-set-unknown" }, name);
 	}
@@ -192,11 +264,11 @@ t.test("the rules that filters are built from", (t) => {
 	for (const call of ["mount", "unshare", "setns", "bpf", "ptrace", "keyctl", "clone3", "io_uring_setup"])
 		t.notOk(allowed.has(`allow ${call}`), call);
 	t.match(baselineRules(), /^default 38\nknown allow\n/);
-	for (const filter of [appArgumentFilter("x64"), baselineArgumentFilter("arm64")]) {
+	for (const filter of [argumentFilter("app", "x64"), argumentFilter("baseline", "arm64")]) {
 		t.equal(filter.length % 8, 0);
 		t.equal(filter.readUInt32LE(filter.length - 4), 0x7fff0000, "what matches nothing is allowed");
 	}
-	t.throws(() => appArgumentFilter("mips"), { code: "architecture-unknown" });
+	t.throws(() => argumentFilter("app", "mips"), { code: "architecture-unknown" });
 	t.end();
 });
 
@@ -209,6 +281,7 @@ const UNIT: AppUnit = {
 	notify: true,
 	hasPreStart: true,
 	hasPostStop: true,
+	stopSignal: 3,
 	limits: { memoryLimit: 1024n * 1024n, cpuLimit: 5n, cpuShares: 512, pidsLimit: 10n, oomScoreAdjust: 3 },
 	devices: [{ kind: "char", major: 10, minor: 229, readOnly: true }],
 	ownKernel: false,
@@ -226,7 +299,7 @@ t.test("systemd understands every unit as it is meant", (t) => {
 		"web.service": appUnitText(UNIT),
 		"web.socket": socketUnitText("web", sockets),
 	};
-	const terminal = { ...UNIT, app: "tty", streams: "terminal" as const, devices: undefined, sockets: [] };
+	const terminal = { ...UNIT, app: "tty", streams: "terminal" as const, devices: [], sockets: [] };
 	const directory = t.testdir({ ...units, "tty.service": appUnitText(terminal) });
 	const service = fs.readFileSync(path.join(directory, "web.service"), "utf8");
 	t.match(service, /^CPUQuota=5‰$/m);
@@ -236,7 +309,7 @@ t.test("systemd understands every unit as it is meant", (t) => {
 		fs.readFileSync(path.join(directory, "web.socket"), "utf8"),
 		/ListenStream=\[::\]:8080\nListenDatagram=53\nListenSequentialPacket=\/run\/a%%n\.sock\n/,
 	);
-	t.notMatch(fs.readFileSync(path.join(directory, "tty.service"), "utf8"), /DevicePolicy|journal\+console/);
+	t.notMatch(fs.readFileSync(path.join(directory, "tty.service"), "utf8"), /journal\+console/);
 
 	const files = fs.readdirSync(directory).map((name) => path.join(directory, name));
 	const result = spawnSync(

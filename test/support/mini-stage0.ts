@@ -7,7 +7,7 @@ import { createLinuxSyscall } from "../../lib/syscall/linux.ts";
 import { APPC_VERSION } from "../../lib/version.ts";
 import { mountIdmapped, openUserNamespace } from "../../stage0/pod/idmap.ts";
 import { formatUserRange, type UserRange } from "../../stage0/pod/user-range.ts";
-import { buildEnterArguments } from "../../stage1/arguments.ts";
+import { buildEnterArguments, type EnterOptions } from "../../stage1/arguments.ts";
 import { type EntrypointName, readEntrypoints } from "../../stage1/entrypoints.ts";
 import { privateUsersPath } from "../../stage1/pod-paths.ts";
 import { isSupervisorReady, readContainerPid } from "../../stage1/pod-record.ts";
@@ -52,6 +52,8 @@ export interface MiniStage0 {
 	enterCommand(pod: MiniPod, app: string, command: readonly string[]): string[];
 	/** Runs such a command to its end. */
 	enter(pod: MiniPod, app: string, command: readonly string[]): MiniResult;
+	/** Runs the probe of the isolation there, with JSON as its output. */
+	probe(pod: MiniPod, app: string): MiniResult;
 	/** PID 1 of a pod, once all its apps were started. */
 	containerPid(pod: MiniPod): Promise<number>;
 	/** Collects a pod and removes its directory. */
@@ -117,13 +119,17 @@ export function createMiniStage0(directory: string, image: string, users?: MiniU
 		await waitFor("the pod to be ready", () => isSupervisorReady(pod.directory));
 		return readContainerPid(pod.directory) as number;
 	};
-	const enterCommand = (pod: MiniPod, app: string, command: readonly string[]): string[] => [
+	const enterWords = (pod: MiniPod, options: Omit<EnterOptions, "pid">): string[] => [
 		executable("enter"),
-		...buildEnterArguments({ pid: readContainerPid(pod.directory) ?? 1, app, command }),
+		...buildEnterArguments({ pid: readContainerPid(pod.directory) ?? 1, ...options }),
 	];
+	const enter = (pod: MiniPod, options: Omit<EnterOptions, "pid">): MiniResult => {
+		const [program = "", ...words] = enterWords(pod, options);
+		return spawnSync(program, words, { cwd: pod.directory, encoding: "utf8" });
+	};
 	return {
 		stage1,
-		enterCommand,
+		enterCommand: (pod, app, command) => enterWords(pod, { app, command }),
 		prepare: (apps, manifest = {}) => {
 			const pod = preparePod(path.join(directory, "pods"), apps, manifest, users);
 			const lowers = new Map(apps.map((app) => [app.name, app.rootfs])).set(STAGE1_LOWER, stage1);
@@ -142,10 +148,8 @@ export function createMiniStage0(directory: string, image: string, users?: MiniU
 		collect,
 		containerPid,
 		run: (pod, args, options) => collect(start(pod, args, options)),
-		enter: (pod, app, command) => {
-			const [program = "", ...words] = enterCommand(pod, app, command);
-			return spawnSync(program, words, { cwd: pod.directory, encoding: "utf8" });
-		},
+		enter: (pod, app, command) => enter(pod, { app, command }),
+		probe: (pod, app) => enter(pod, { app, command: ["--format=json"], probe: true }),
 		remove: (pod) => {
 			check(call(pod, "gc"));
 			unmountBelow(syscall, pod.directory);

@@ -15,6 +15,7 @@ export const prepareImages: Handler = async (context, invocation) => {
 	const { pod } = await makeNewPod(context, workspace, flags, {
 		check: () => {},
 		onCreated: () => {},
+		start: undefined,
 		durable: true,
 	});
 	const prepared = toPrepared(workspace.dataDirectory, pod);

@@ -19,7 +19,7 @@ export const runImages: Handler = async (context, invocation) => {
 	const workspace = await openWorkspace(context);
 	mark("stage0 flags");
 	const { syscall, dataDirectory, config } = workspace;
-	const { pod, manifest } = await makeNewPod(context, workspace, flags, {
+	const { pod, manifest, manifests, volumeBounds } = await makeNewPod(context, workspace, flags, {
 		check: (made) => {
 			checkInteractive(start.interactive, made.apps.length);
 			checkPortsHaveNetwork(made.ports, start.net, context.environment);
@@ -28,6 +28,7 @@ export const runImages: Handler = async (context, invocation) => {
 		onCreated: (uuid) => {
 			if (options.given("uuid-file-save")) saveUuid(options.text("uuid-file-save"), uuid);
 		},
+		start,
 		durable: false,
 	});
 	const appNames = manifest.apps.map((app) => app.name);
@@ -35,7 +36,8 @@ export const runImages: Handler = async (context, invocation) => {
 	try {
 		const mdsToken = await registerForStart(start, pod, appNames);
 		place = toRun(dataDirectory, pod, outlivesPower(start.net));
-		const request = { syscall, dataDirectory, pod: place, appNames, flags: start, config, mdsToken };
+		const started = { syscall, dataDirectory, appNames, manifests, flags: start, config, mdsToken };
+		const request = { ...started, volumeBounds, pod: place };
 		await mountForStart(request);
 		mark("stage0 mounts");
 		beginPodTrace(place.directory, began);

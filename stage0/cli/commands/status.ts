@@ -113,6 +113,7 @@ function statusText(view: PodView): string {
 	const { state } = view.pod;
 	const pid = view.readPid();
 	const statuses = state === "running" ? [] : [...view.readExitStatuses()];
+	const insecure = view.readInsecureOptions();
 	const outOfMemory = state === "running" ? [] : [...view.readOutOfMemory()];
 	const lines = [
 		`state=${state}`,
@@ -121,6 +122,7 @@ function statusText(view: PodView): string {
 		...(WITH_NETWORKS.includes(state) ? [`networks=${formatNetworks(view.networks)}`] : []),
 		...(pid === undefined ? [] : [`pid=${pid}`]),
 		`exited=${EXITED.includes(state)}`,
+		...(insecure.length > 0 ? [`insecure-options=${insecure.join(",")}`] : []),
 		...statuses.map(([app, status]) => `app-${app}=${status}`),
 		...(outOfMemory.length > 0 ? [`oom-killed=${outOfMemory.join(",")}`] : []),
 	];

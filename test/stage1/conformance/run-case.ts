@@ -42,7 +42,7 @@ export function makeFixtures(directory: string): Fixtures {
 		fs.mkdirSync(path.join(busybox, name), { recursive: true });
 	fs.copyFileSync("/usr/bin/busybox", path.join(busybox, "bin/busybox"));
 	const applets =
-		"sh cat chmod echo env grep head hostname id kill ls md5sum mkdir mknod mount nc printf ps pwd";
+		"sh cat chmod echo env grep head hostname id kill ls md5sum mkdir mknod mount mv nc printf ps pwd";
 	const more = "readlink rm sleep sort stat stty tail test touch tr true tty umount unshare wc";
 	for (const name of `${applets} ${more}`.split(" "))
 		fs.symlinkSync("busybox", path.join(busybox, "bin", name));

@@ -3,7 +3,7 @@ import type { MiniStage0 } from "../../support/mini-stage0.ts";
 import { type ConformanceCase, conformanceCases, type Fixtures } from "./cases.ts";
 import { checkEnterAndStop, checkForcedStop, checkKilledSupervisor, checkTermination } from "./life.ts";
 import { runCase } from "./run-case.ts";
-import { checkEnterSignals, checkStubbornApp } from "./signals.ts";
+import { checkEnterSignals, checkStopSignal, checkStubbornApp } from "./signals.ts";
 
 /** A backend under test, and where it differs from the others: docs/stage1.md has a table of that. */
 export interface Backend {
@@ -26,6 +26,7 @@ const LIFE: Readonly<Record<string, LifeCheck>> = {
 	"a supervisor that is killed leaves nothing after gc": checkKilledSupervisor,
 	"signals reach a command that was entered": checkEnterSignals,
 	"an app that ignores SIGTERM is killed": checkStubbornApp,
+	"the stop signal of an image": checkStopSignal,
 };
 
 /** Pods from their start to their end; `more` are cases that need something of the host. */

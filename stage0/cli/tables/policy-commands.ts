@@ -1,0 +1,31 @@
+import { type CommandSpec, defineCommand } from "../command.ts";
+import { text } from "../option.ts";
+import { APP_OPTIONS } from "./app-options.ts";
+import { FORMAT, PREPARE_OPTIONS, START_OPTIONS, VERIFY } from "./pod-options.ts";
+
+const MANY = Number.MAX_SAFE_INTEGER;
+
+export const POLICY_COMMANDS: readonly CommandSpec[] = [
+	defineCommand({
+		name: "policy explain",
+		summary: "Say what the policy of this machine thinks of a pod",
+		usage: "[flags] IMAGE [IMAGE flags] [-- APP ARGUMENTS [---]] [IMAGE …]",
+		description: `Takes what "rkt run" takes, gets the images as it does, and says for each rule of policy.d whether it is
+for this pod, and why it refuses it. Nothing is run. It ends with 0 when the pod may run, and with 1 when it may not.
+
+    rkt policy explain --net=host --caller=alice example.com/web`,
+		options: [
+			...PREPARE_OPTIONS,
+			...START_OPTIONS,
+			VERIFY,
+			text("caller", "ask for this user, by name or number, instead of the caller"),
+			FORMAT,
+		],
+		appOptions: APP_OPTIONS,
+		grammar: "images",
+		arguments: [0, MANY],
+		needsRoot: true,
+		completes: "images",
+		load: async () => (await import("../commands/policy-explain.ts")).explainPolicy,
+	}),
+];
