@@ -9,7 +9,7 @@ import { chooseAccelerator } from "../../stage1-kvm/hypervisors/accelerator.ts";
 import type { Machine } from "../../stage1-kvm/hypervisors/hypervisor.ts";
 import { kernelParameters } from "../../stage1-kvm/hypervisors/kernel-parameters.ts";
 import { machineSize } from "../../stage1-kvm/hypervisors/machine-size.ts";
-import { qemuArguments } from "../../stage1-kvm/hypervisors/qemu.ts";
+import { qemuArguments, shareArguments } from "../../stage1-kvm/hypervisors/qemu.ts";
 import { requireKernel } from "../../stage1-kvm/hypervisors/require-kernel.ts";
 import { umlArguments } from "../../stage1-kvm/hypervisors/uml.ts";
 import { networkFile } from "../../stage1-kvm/network/network-file.ts";
@@ -104,6 +104,8 @@ t.test("QEMU gets files, cards and the channel", (t) => {
 	t.match(words.at(-1), /root=root rootfstype=virtiofs rw .*init=\/rkt\/vm\/init .*quiet/);
 	t.notMatch(words.at(-1), /rkt\.debug/);
 	t.match(qemuArguments({ ...MACHINE, debug: true }, "kvm").at(-1), /rkt\.debug/);
+	const share = shareArguments({ ...MACHINE, root: "/a,b\\c" });
+	t.ok(share.includes("source=/a\\,b\\\\c"), "what separates the options of the file server is escaped");
 	t.end();
 });
 
