@@ -46,7 +46,7 @@ export interface MiniStage0 {
 	/** Calls another entry point. */
 	call(pod: MiniPod, entrypoint: "gc" | "stop", args?: readonly string[]): MiniResult;
 	/** Runs a command in an app of a running pod. */
-	enter(pod: MiniPod, app: string, command: readonly string[]): MiniResult;
+	enter(pod: MiniPod, app: string, command: readonly string[], descriptors?: readonly number[]): MiniResult;
 	/** Runs the probe of the isolation there, with JSON as its output. */
 	probe(pod: MiniPod, app: string): MiniResult;
 	/** PID 1 of a pod, once all its apps were started. */
@@ -72,6 +72,8 @@ export interface StartOptions {
 	/** Text for standard input, which is a pipe then; else it is /dev/null. */
 	readonly input?: string;
 	readonly environment?: Record<string, string>;
+	/** Descriptors that the entry point inherits, from 3 on. */
+	readonly descriptors?: readonly number[];
 }
 
 export interface MiniResult {
@@ -97,7 +99,12 @@ export function createMiniStage0(directory: string, image: string, users?: MiniU
 	const start = (pod: MiniPod, args: readonly string[] = [], options: StartOptions = {}): ChildProcess => {
 		const [program = "", ...words] = startCommand(pod, args, options);
 		const child = spawn(program, words, {
-			stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+			stdio: [
+				options.input === undefined ? "ignore" : "pipe",
+				"pipe",
+				"pipe",
+				...(options.descriptors ?? []),
+			],
 			env: { ...process.env, ...options.environment },
 		});
 		child.stdin?.end(options.input);
@@ -107,10 +114,15 @@ export function createMiniStage0(directory: string, image: string, users?: MiniU
 		const argv = [path.join(stage1, "rkt", entrypoint), ...args, pod.uuid];
 		return spawnSync("node", argv, { cwd: pod.directory, encoding: "utf8" });
 	};
-	const enter = (pod: MiniPod, options: Omit<EnterOptions, "pid">): MiniResult => {
+	const enter = (
+		pod: MiniPod,
+		options: Omit<EnterOptions, "pid">,
+		descriptors: readonly number[] = [],
+	): MiniResult => {
 		const argv = buildEnterArguments({ pid: readContainerPid(pod.directory) ?? 1, ...options });
 		const command = [path.join(stage1, "rkt/enter"), ...argv];
-		return spawnSync("node", command, { cwd: pod.directory, encoding: "utf8" });
+		const stdio = ["pipe", "pipe", "pipe", ...descriptors] as const;
+		return spawnSync("node", command, { cwd: pod.directory, encoding: "utf8", stdio: [...stdio] });
 	};
 	const containerPid = async (pod: MiniPod): Promise<number> => {
 		await waitFor("the pod to be ready", () => isSupervisorReady(pod.directory));
@@ -135,7 +147,7 @@ export function createMiniStage0(directory: string, image: string, users?: MiniU
 		call,
 		containerPid,
 		run: (pod, args, options) => collect(start(pod, args, options)),
-		enter: (pod, app, command) => enter(pod, { app, command }),
+		enter: (pod, app, command, descriptors) => enter(pod, { app, command }, descriptors),
 		probe: (pod, app) => enter(pod, { app, command: ["--format=json"], probe: true }),
 		remove: (pod) => {
 			check(call(pod, "gc"));
