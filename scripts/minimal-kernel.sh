@@ -12,8 +12,9 @@ cd "$(dirname "$0")/.."
 architecture=${1-}
 configuration=$PWD/stage1-kvm/kernel/minimal-$architecture.config
 case $architecture in
-	x86_64) make_arch=x86_64 base=tinyconfig target=vmlinux ;;
-	um) make_arch=um base=tinyconfig target=linux ;;
+	# lkvm boots only the compressed image.
+	x86_64) make_arch=x86_64 made="vmlinux arch/x86/boot/bzImage" ;;
+	um) make_arch=um made=linux ;;
 	*)
 		echo "usage: minimal-kernel.sh x86_64|um" >&2
 		exit 2
@@ -45,14 +46,24 @@ echo "minimal-kernel: unpacking $package in $work"
 tar -C "$work" --strip-components=1 -xf "/usr/src/$package.tar.xz"
 cd "$work"
 export KBUILD_BUILD_TIMESTAMP='@0' KBUILD_BUILD_USER=rkt KBUILD_BUILD_HOST=rkt KBUILD_BUILD_VERSION=1
-make -s ARCH=$make_arch $base
-ARCH=$make_arch scripts/kconfig/merge_config.sh -m .config "$configuration" >/dev/null
+case $architecture in
+	# What differs from the defaults, as `make savedefconfig` writes it.
+	x86_64) cp "$configuration" .config ;;
+	# What differs from the least.
+	um)
+		make -s ARCH=$make_arch tinyconfig
+		ARCH=$make_arch scripts/kconfig/merge_config.sh -m .config "$configuration" >/dev/null
+		;;
+esac
 make -s ARCH=$make_arch olddefconfig
 echo "minimal-kernel: building"
-make -s ARCH=$make_arch "-j$(nproc)" $target
-strip $target
+make -s ARCH=$make_arch "-j$(nproc)" $(basename -a $made)
 cd "$OLDPWD"
 mkdir -p dist/minimal-kernel
-install -m 755 "$work/$target" "dist/minimal-kernel/$target.new"
-mv -f "dist/minimal-kernel/$target.new" "dist/minimal-kernel/$target"
-echo "minimal-kernel: dist/minimal-kernel/$target, Linux $(make -s -C "$work" kernelversion)"
+for file in $made; do
+	name=dist/minimal-kernel/$(basename "$file")
+	install -m 755 "$work/$file" "$name.new"
+	case $file in */bzImage) ;; *) strip "$name.new" ;; esac
+	mv -f "$name.new" "$name"
+	echo "minimal-kernel: $name, Linux $(make -s -C "$work" kernelversion)"
+done

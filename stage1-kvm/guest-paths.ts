@@ -1,5 +1,7 @@
 /** How the guest's init configures its network: one directive a line. */
 export const GUEST_NETWORK_FILE = "/rkt/vm/network";
+/** Where the guest's agent finds its channel, when that is no device; stage1-kvm/host/vsock.c writes it. */
+export const GUEST_CHANNEL = "/rkt/vm/channel";
 /** Parameters of the guest's kernel that its init sets: `FILE=VALUE` a line, files below /proc/sys. */
 export const GUEST_SYSCTL_FILE = "/rkt/vm/sysctl";
 /** The exit status of the pod, which the guest writes before it powers off. */

@@ -13,11 +13,12 @@ import { localConfig, makeRunContext, type RunContext } from "../stage1/run/run-
 import { podSysctls, sysctlText } from "../stage1/security/sysctls.ts";
 import { handOnTrace } from "../stage1/trace.ts";
 import { machineDisks } from "./disks.ts";
-import { GUEST_NETWORK_FILE, GUEST_POD_STATUS, GUEST_SYSCTL_FILE } from "./guest-paths.ts";
-import type { Disk, Hypervisor, Machine } from "./hypervisors/hypervisor.ts";
+import { GUEST_CHANNEL, GUEST_NETWORK_FILE, GUEST_POD_STATUS, GUEST_SYSCTL_FILE } from "./guest-paths.ts";
+import type { Disk, Machine, MachineCommand } from "./hypervisors/hypervisor.ts";
 import { machineSize } from "./hypervisors/machine-size.ts";
 import { findHypervisor } from "./hypervisors/table.ts";
 import { joinStreams } from "./interactive.ts";
+import { watchMemory } from "./memory-watch.ts";
 import { setUpGuestNetwork } from "./network/guest-network.ts";
 import { refuseSharedKernel } from "./refuse-shared-kernel.ts";
 import { prepareRegistration } from "./registration.ts";
@@ -38,7 +39,9 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 	const { options, pod } = context;
 	refuseSharedKernel(context);
 	process.umask(0o022);
-	const hypervisor = findHypervisor(flavor);
+	const { syscall, environment } = context;
+	const programs = path.join(ownDirectory(), "vm");
+	const commandOf = findHypervisor(flavor).find({ programs, environment, syscall });
 	const placement = choosePlacement({ uuid: options.uuid, owner: 0 });
 	const cgroups =
 		placement.ownCgroups === "none"
@@ -49,11 +52,12 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 		const prepared = preparePod(context);
 		const disks = machineDisks(context, prepared);
 		joinStreams(context);
+		watchMemory(pod.directory, prepared);
 		await cgroups?.joined;
 		const registration = placement.register
 			? prepareRegistration(context, { scope: !placement.keepUnit })
 			: [];
-		return become(context, hypervisor, { prepared, disks, lockFd, registration });
+		return become(context, commandOf, { prepared, disks, lockFd, registration });
 	} catch (error) {
 		await cgroups?.joined.catch(() => undefined);
 		for (const step of context.wayBack) step();
@@ -65,7 +69,7 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 
 function become(
 	context: RunContext,
-	hypervisor: Hypervisor,
+	commandOf: (machine: Machine) => MachineCommand,
 	parts: {
 		prepared: PreparedPod;
 		disks: readonly Disk[];
@@ -93,7 +97,7 @@ function become(
 		parameters: trace === undefined ? [] : [trace, `systemd.setenv=${trace}`],
 		environment,
 	};
-	const command = hypervisor.command(machine, syscall);
+	const command = commandOf(machine);
 	const monitor = [
 		"monitor",
 		`--status=${podPaths.inStage1(pod.directory, GUEST_POD_STATUS)}`,
@@ -102,6 +106,9 @@ function become(
 		...(trace === undefined ? [] : [`--trace=${podPaths.tracePath(pod.directory)}`]),
 		...(options.interactive ? [`--attach=${path.join(ownDirectory(), "vm/client")}`] : []),
 		...registration,
+		...(command.cid === undefined
+			? []
+			: [`--vsock=${command.cid}`, `--channel=${podPaths.inStage1(pod.directory, GUEST_CHANNEL)}`]),
 		...(command.qmp ? ["--qmp"] : []),
 		...(command.init ? ["--init"] : []),
 		`--boot=${BOOT_SECONDS}`,

@@ -110,6 +110,10 @@ export function createLinuxSyscall(): Syscall {
 			check(call(target, mode, device), "mknod", target);
 		},
 		getXattrs: (target) => getXattrs(native, check, target),
+		setXattr: (target, name, value) => {
+			const call = native("int lsetxattr(const char*, const char*, const uint8_t*, size_t, int)");
+			check(call(target, name, value, value.length, 0), "lsetxattr", target);
+		},
 		syncfs: (fd) => {
 			check(native("int syncfs(int)")(fd), "syncfs", `${fd}`);
 		},
@@ -140,7 +144,7 @@ type Native = (prototype: string) => NativeFunction;
 type Check = (result: number, syscall: string, detail: string) => number;
 
 /** The prebuilt addon stands beside the bundle; in a source tree it is koffi's own package. */
-function loadKoffi(): typeof Koffi {
+export function loadKoffi(): typeof Koffi {
 	const load = createRequire(__filename);
 	try {
 		return load(path.join(__dirname, "koffi.node")) as typeof Koffi;

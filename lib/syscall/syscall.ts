@@ -27,6 +27,8 @@ export interface Syscall {
 	mknod(path: string, mode: number, device: bigint): void;
 	/** All extended attributes of a file, without following a symlink. */
 	getXattrs(path: string): Map<string, Buffer>;
+	/** Sets an extended attribute, without following a symlink. */
+	setXattr(path: string, name: string, value: Buffer): void;
 	syncfs(fd: number): void;
 	/** For requests whose argument is a number. */
 	ioctl(fd: number, request: number, argument: number): number;

@@ -69,7 +69,7 @@ async function buildBackend(folder) {
 /** The versions of every installed package count: the image holds whatever libraries systemd needs. */
 function hashInputs({ folder, inputs }) {
 	const hash = createHash("sha256");
-	const minimal = ["vmlinux", "linux"].map((name) => `dist/minimal-kernel/${name}`);
+	const minimal = ["vmlinux", "bzImage", "linux"].map((name) => `dist/minimal-kernel/${name}`);
 	const optional = minimal.filter((file) => existsSync(file));
 	for (const file of [...inputs, ...optional, "dist/koffi.node", ...recipeFiles(folder)]) {
 		hash.update(`${file}\0`).update(readFileSync(file));

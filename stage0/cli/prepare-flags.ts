@@ -31,6 +31,8 @@ export interface PrepareFlags {
 	readonly environment: PodEnvironment;
 	readonly overlay: boolean;
 	readonly privateUsers: boolean;
+	/** Every file of the images is read before they run. */
+	readonly verifyAll: boolean;
 	/** Path of a ready pod manifest; then there are no images. */
 	readonly podManifest: string | undefined;
 	readonly images: readonly ImageRequest[];
@@ -58,6 +60,7 @@ export function readPrepareFlags(context: CommandContext, invocation: Invocation
 		environment: readPodEnvironment(options, context.environment),
 		overlay: !options.on("no-overlay"),
 		privateUsers: options.on("private-users"),
+		verifyAll: readVerify(options),
 		podManifest: options.given("pod-manifest") ? path.resolve(options.text("pod-manifest")) : undefined,
 		images,
 	};
@@ -69,6 +72,11 @@ export function readPullPolicy(options: ParsedOptions): PullPolicy {
 	if (never && options.on("no-store")) conflict("--store-only and --no-store exclude each other");
 	if (never) return "never";
 	return options.on("no-store") ? "update" : toPullPolicy(options.text("pull-policy"));
+}
+
+/** `--verify=always`. */
+export function readVerify(options: ParsedOptions): boolean {
+	return options.text("verify") === "always";
 }
 
 const STAGE1_FLAGS = ["url", "path", "name", "hash", "from-dir", "image"] as const;

@@ -2,7 +2,7 @@ import * as path from "node:path";
 import { messageOf } from "../../lib/errors.ts";
 import { ACCELERATORS } from "../../stage1/accelerator.ts";
 import { SMALLEST_JOURNAL_SIZE } from "../../stage1/journal.ts";
-import type { BasicCredentials, Credentials } from "./config.ts";
+import type { BasicCredentials, Credentials, RegistrySettings } from "./config.ts";
 import {
 	type ConfigObject,
 	failConfig,
@@ -12,11 +12,13 @@ import {
 	requireStrings,
 } from "./config-object.ts";
 import { parseJournalSize } from "./journal-size.ts";
+import { readRegistrySettings } from "./registry-settings.ts";
 
 /** What one directory sets; filled by the readers of each kind. */
 export interface DirectorySettings {
 	readonly auth: Map<string, Credentials>;
 	readonly dockerAuth: Map<string, BasicCredentials>;
+	readonly registries: Map<string, RegistrySettings>;
 	data?: string;
 	stage1Images?: string;
 	stage1Identity?: { name: string; version: string };
@@ -31,6 +33,7 @@ type KindReader = (object: ConfigObject, settings: DirectorySettings) => void;
 /** The kinds that each sub-directory of a configuration directory may hold. */
 export const CONFIG_KINDS: Readonly<Record<string, Readonly<Record<string, KindReader>>>> = {
 	"auth.d": { auth: readAuth, dockerAuth: readDockerAuth },
+	"registries.d": { registries: readRegistries },
 	"paths.d": { paths: readPaths },
 	"stage1.d": { stage1: readStage1 },
 	"journal.d": { journal: readJournal },
@@ -76,6 +79,13 @@ function readDockerAuth(object: ConfigObject, settings: DirectorySettings): void
 	const credentials = readBasic(requireObject(object, "credentials"));
 	for (const registry of requireStrings(object, "registries")) {
 		setOnce(settings.dockerAuth, registry, credentials, object, "registry");
+	}
+}
+
+function readRegistries(object: ConfigObject, settings: DirectorySettings): void {
+	const registry = readRegistrySettings(object);
+	for (const host of requireStrings(object, "registries")) {
+		setOnce(settings.registries, host, registry, object, "registry");
 	}
 }
 

@@ -10,6 +10,8 @@ export interface BundledStage1 {
 	readonly id: string;
 	readonly name: string;
 	readonly version: string;
+	/** Version of the systemd package that it was made from; undefined in images of other builds. */
+	readonly systemd?: string;
 }
 
 /** The images of `stage1-images.json` beside the program, by short name. Errors: `stage1-bundle-invalid`. */

@@ -12,8 +12,8 @@ export interface EntrypointCall {
 }
 
 /**
- * Runs `gc` or `stop` of stage1 to its end: as a module in this process, or as a child with our standard output
- * and error. Gives the exit status; a death by signal is 128 and more.
+ * Runs `gc` or `stop` of stage1 to its end: as a module in this process, or as a child with our standard error and, for
+ * `stop`, our standard output; that of `gc` is not read by anybody. Gives the exit status; a death by signal is 128 and more.
  * Errors: `stage1-entrypoint-missing`, `stage1-not-started`.
  */
 export async function callEntrypoint(
@@ -32,7 +32,7 @@ export async function callEntrypoint(
 	const result = spawnSync(program, call.argv, {
 		cwd: call.pod,
 		env: environment,
-		stdio: ["ignore", "inherit", "inherit"],
+		stdio: ["ignore", name === "gc" ? "ignore" : "inherit", "inherit"],
 	});
 	if (result.error) {
 		throw new RktError("stage1-not-started", `cannot start ${program}`, { cause: result.error });

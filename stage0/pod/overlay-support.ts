@@ -23,8 +23,13 @@ export function overlayProblem(dataDirectory: string): string | undefined {
 		}
 		if (!kernelHasOverlay()) return "overlay is no file system of this kernel";
 	}
-	const name = UNSUITABLE.get(fs.statfsSync(dataDirectory).type);
+	const name = unsuitableForOverlay(dataDirectory);
 	return name === undefined ? undefined : `unsupported filesystem: ${dataDirectory} is on ${name}`;
+}
+
+/** The name of the file system that a directory is on, when it cannot hold the upper directory of an overlay. */
+export function unsuitableForOverlay(directory: string): string | undefined {
+	return UNSUITABLE.get(fs.statfsSync(directory).type);
 }
 
 function kernelHasOverlay(): boolean {

@@ -5,14 +5,12 @@ import { readTextIfExists } from "../../lib/files.ts";
 import { waitForLock } from "../../lib/lock.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { privateUsersPath } from "../../stage1/pod-paths.ts";
+import type { OwnerRange } from "../store/owner-range.ts";
 import { listPodPlaces } from "./pod-directories.ts";
 import { POD_DIRECTORIES } from "./states.ts";
 
-/** The ids of the host from `shift` on are the ids from 0 on in a pod. */
-export interface UserRange {
-	readonly shift: number;
-	readonly count: number;
-}
+/** The ids of the host that are those from 0 on in a pod. */
+export type UserRange = OwnerRange;
 
 const COUNT = 65536;
 /** With the highest bit set, devpts refuses the ids as a mount option. */
@@ -57,6 +55,16 @@ function chooseRange(taken: readonly UserRange[]): UserRange {
 	});
 }
 
+/** How many ranges a text in the form of /etc/subuid leaves. */
+export function freeUserRanges(text: string): number {
+	const taken = parseSubordinates(text);
+	const windows = Array.from({ length: LAST_WINDOW }, (_, index) => ({
+		shift: (index + 1) * COUNT,
+		count: COUNT,
+	}));
+	return windows.filter((window) => !taken.some((other) => overlaps(window, other))).length;
+}
+
 function overlaps(a: UserRange, b: UserRange): boolean {
 	return a.shift < b.shift + b.count && b.shift < a.shift + a.count;
 }
@@ -66,9 +74,13 @@ function rangesOfPods(dataDirectory: string): UserRange[] {
 	return places.flatMap((place) => readUserRange(place.directory) ?? []);
 }
 
-/** subuid(5): `NAME:FIRST:COUNT`. */
 function rangesOfHost(): UserRange[] {
 	const text = ["/etc/subuid", "/etc/subgid"].map((file) => readTextIfExists(file) ?? "").join("\n");
+	return parseSubordinates(text);
+}
+
+/** subuid(5): `NAME:FIRST:COUNT`. */
+function parseSubordinates(text: string): UserRange[] {
 	return [...text.matchAll(/^[^:\n]+:(\d+):(\d+)$/gm)].map((match) => ({
 		shift: Number(match[1]),
 		count: Number(match[2]),

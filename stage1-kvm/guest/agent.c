@@ -1,13 +1,13 @@
 /*
  * agent CHANNEL: the host's arm in the guest. It says when all apps were started, begins the way down when it is told
  * to, runs commands in apps, and carries the streams of an interactive app, whose last byte it waits for when it is to
- * end. CHANNEL is a terminal device, virtio:NAME for the port of that name, or fd:NUMBER for an open descriptor.
+ * end. CHANNEL is what channel.h says.
  */
 #define _GNU_SOURCE
+#include "channel.h"
 #include "commands.h"
 #include "frames.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -16,10 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <termios.h>
 #include <unistd.h>
 
-#define PORTS "/sys/class/virtio-ports"
 #define READY_LINK "/rkt/supervisor-status"
 /* inotify(7) sees nothing on some shared file systems. */
 #define READY_POLL_MS 100
@@ -31,55 +29,6 @@ static void die(const char *what)
 {
 	dprintf(2, "rkt: agent: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-/* There is no udev that would make links with the names of ports. */
-static int open_port(const char *name)
-{
-	char path[512], text[128];
-	DIR *ports = opendir(PORTS);
-	struct dirent *entry;
-	int fd = -1;
-
-	while (ports && fd < 0 && (entry = readdir(ports))) {
-		snprintf(path, sizeof path, PORTS "/%s/name", entry->d_name);
-		int file = open(path, O_RDONLY | O_CLOEXEC);
-		ssize_t size = file < 0 ? -1 : read(file, text, sizeof text - 1);
-		if (file >= 0)
-			close(file);
-		if (size <= 0)
-			continue;
-		text[size] = '\0';
-		text[strcspn(text, "\n")] = '\0';
-		if (strcmp(text, name))
-			continue;
-		snprintf(path, sizeof path, "/dev/%s", entry->d_name);
-		fd = open(path, O_RDWR | O_CLOEXEC);
-	}
-	if (ports)
-		closedir(ports);
-	return fd;
-}
-
-static int open_channel(const char *name)
-{
-	struct termios modes;
-	int fd;
-
-	if (!strncmp(name, "virtio:", 7))
-		fd = open_port(name + 7);
-	else if (!strncmp(name, "fd:", 3))
-		fd = fcntl(atoi(name + 3), F_DUPFD_CLOEXEC, 3);
-	else
-		fd = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0)
-		die(name);
-	if (tcgetattr(fd, &modes) == 0) {
-		cfmakeraw(&modes);
-		tcsetattr(fd, TCSANOW, &modes);
-	}
-	fcntl(fd, F_SETFL, O_NONBLOCK);
-	return fd;
 }
 
 static bool is_ready(void)
@@ -149,6 +98,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	int signals = watch_signals();
 	stream_init(&channel, open_channel(argv[1]));
+	if (channel.fd < 0)
+		die(argv[1]);
 	bool serial = isatty(channel.fd);
 	stream_send_number(&channel, 0, FRAME_HELLO, serial ? SERIAL_WINDOW : 0);
 	for (;;) {

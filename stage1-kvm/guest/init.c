@@ -32,13 +32,17 @@
 #define DEBUG_WORD "rkt.debug"
 /* The same, which the kernel hands on: `vda:7-0,vdb:7-16`. */
 #define DISKS_VARIABLE "rkt_disks"
+/* Of a hypervisor that gives disks serials of its own: they are in the order of the list. */
+#define ORDER_VARIABLE "rkt_disks_in_order"
+/* Of a machine that cannot be switched off, and ends when it would start again. */
+#define OFF_VARIABLE "rkt_off"
 
 static void give_up(const char *what)
 {
 	if (errno)
 		dprintf(2, "rkt: %s: %s\n", what, strerror(errno));
 	sync();
-	reboot(RB_POWER_OFF);
+	reboot(getenv(OFF_VARIABLE) ? RB_AUTOBOOT : RB_POWER_OFF);
 	_exit(1);
 }
 
@@ -94,7 +98,7 @@ static int is_disk(const char *device, const char *name)
 {
 	char path[128], serial[32] = "";
 
-	if (strncmp(device, "vd", 2))
+	if (strncmp(device, "vd", 2) || getenv(ORDER_VARIABLE))
 		return 1;
 	snprintf(path, sizeof path, "/sys/class/block/%s/serial", device);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);

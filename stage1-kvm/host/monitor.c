@@ -1,12 +1,13 @@
 /*
  * monitor --status=FILE [--lock-fd=N] [--debug] [--trace=FILE] [--attach=CLIENT] [--helper=COUNT] [--qmp] [--init] [--boot=SECONDS]
- *         [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...
+ *         [--vsock=CID --channel=FILE] [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...
  *
  * The process of a pod in a virtual machine. It starts the hypervisor, and before it the helper that serves the files of
  * the guest, passes signals on as an orderly shut-down, and ends with the status that the guest has left in FILE. A guest
  * whose agent does not come within the SECONDS of --boot is ended; with --qmp one that QEMU says it has stopped is, too. With
  * --init the hypervisor is no first process: one that ends itself by a signal cannot do that as such. The
- * working directory is the pod's. It holds the lock of the pod; when it dies, the kernel kills both programs. With
+ * working directory is the pod's. With --vsock the agent comes by that way from the guest CID, which finds in FILE where to;
+ * else the control channel is descriptor 3 of the hypervisor. It holds the lock of the pod; when it dies, the kernel kills both programs. With
  * --machine it is the leader of that machine of machined, and DIRECTORY of --machine-root what machined finds there.
  */
 #define _GNU_SOURCE
@@ -18,6 +19,7 @@
 #include "notify.h"
 #include "qmp.h"
 #include "sessions.h"
+#include "vsock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -66,6 +68,9 @@ struct options {
 	bool init;
 	/* 0 when nobody minds how long the guest takes to start. */
 	int boot_seconds;
+	/* 0 when the channel is a descriptor. */
+	unsigned int cid;
+	const char *channel;
 	struct registration registration;
 	char **helper;
 	char **hypervisor;
@@ -80,7 +85,7 @@ static void die(const char *what)
 static void usage(void)
 {
 	dprintf(2, "usage: monitor --status=FILE [--lock-fd=N] [--debug] [--trace=FILE] [--attach=CLIENT] [--helper=COUNT] [--qmp] [--init]\n"
-		   "       [--boot=SECONDS] [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...\n");
+		   "       [--boot=SECONDS] [--vsock=CID --channel=FILE] [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...\n");
 	exit(FAILED);
 }
 
@@ -102,6 +107,10 @@ static struct options read_options(int argc, char **argv)
 			options.helper_count = atoi(argv[i] + 9);
 		else if (!strncmp(argv[i], "--boot=", 7))
 			options.boot_seconds = atoi(argv[i] + 7);
+		else if (!strncmp(argv[i], "--vsock=", 8))
+			options.cid = (unsigned int)strtoul(argv[i] + 8, NULL, 10);
+		else if (!strncmp(argv[i], "--channel=", 10))
+			options.channel = argv[i] + 10;
 		else if (!strcmp(argv[i], "--qmp"))
 			options.qmp = true;
 		else if (!strcmp(argv[i], "--init"))
@@ -120,6 +129,8 @@ static struct options read_options(int argc, char **argv)
 			usage();
 	}
 	if (!options.status || options.helper_count < 0 || i + 1 + options.helper_count >= argc)
+		usage();
+	if ((options.cid != 0) != (options.channel != NULL))
 		usage();
 	if (options.registration.name && (!options.registration.root || !options.registration.leader_root))
 		usage();
@@ -143,14 +154,18 @@ static void pass_descriptors(const int passed[MOST_PASSED])
 	syscall(SYS_close_range, FIRST_PASSED + count, ~0u, 0);
 }
 
-/* What the program prints goes to `output`, and it reads nothing; with -1 it has our streams. */
+/*
+ * What the program prints goes to `output`, with -1 to where we print. It reads nothing: the guest's console takes no input,
+ * and a hypervisor would change the modes of a terminal.
+ */
 static void set_streams(int output)
 {
+	int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (nothing < 0 || dup2(nothing, 0) < 0)
+		die("/dev/null");
 	if (output < 0)
 		return;
-	int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (nothing >= 0)
-		dup2(nothing, 0);
 	dup2(output, 1);
 	dup2(output, 2);
 }
@@ -238,8 +253,10 @@ struct machine {
 	pid_t hypervisor;
 	/* Of the streams; the pod ends with it. */
 	pid_t attached;
+	/* Its descriptor is -1 while an agent that comes by vsock is not there; what is for it waits. */
 	struct stream channel;
 	bool channel_open;
+	struct vsock vsock;
 	/* An agent listens: what was sent to nobody a terminal could answer with an echo. */
 	bool agent_there;
 	/* Bytes that may be on their way to the agent at once, and how many of them are free. */
@@ -347,6 +364,7 @@ static void agent_says_hello(struct machine *machine, uint32_t window)
 		lose_streams(machine);
 	}
 	machine->agent_there = true;
+	machine->boot_deadline = 0;
 	machine->window = window == 0 ? SIZE_MAX : window;
 	machine->room = machine->window;
 	if (machine->ending)
@@ -374,6 +392,24 @@ static bool take_frame(struct machine *machine, const struct frame *frame)
 	return true;
 }
 
+/* Another one may come by vsock, and says hello like the first. */
+static void lose_agent(struct machine *machine)
+{
+	stream_free(&machine->channel);
+	if (!machine->agent_there)
+		return;
+	machine->agent_there = false;
+	sessions_fail(&machine->sessions, "the agent in the virtual machine has gone");
+	lose_streams(machine);
+}
+
+static void take_agent(struct machine *machine, int fd)
+{
+	if (machine->channel.fd >= 0)
+		lose_agent(machine);
+	machine->channel.fd = fd;
+}
+
 static void take_frames(struct machine *machine)
 {
 	struct frame frame;
@@ -389,7 +425,9 @@ static void take_frames(struct machine *machine)
 		dprintf(2, "monitor: the guest does not keep to the protocol; the control channel is closed\n");
 		lose_streams(machine);
 	}
-	machine->channel_open = alive && taken == 0;
+	machine->channel_open = taken == 0 && (alive || machine->vsock.listener >= 0);
+	if (!alive && machine->channel_open)
+		lose_agent(machine);
 }
 
 /* Both ways; whoever waits for an answer is told when there will be none. */
@@ -397,7 +435,9 @@ static void serve_channel(struct machine *machine, short events)
 {
 	if (events & (POLLIN | POLLHUP | POLLERR))
 		take_frames(machine);
-	if (machine->channel_open && !stream_flush_within(&machine->channel, &machine->room))
+	/* An agent that comes by vsock and has gone is found by reading. */
+	if (machine->channel_open && machine->channel.fd >= 0 &&
+	    !stream_flush_within(&machine->channel, &machine->room) && machine->vsock.listener < 0)
 		machine->channel_open = false;
 	if (!machine->channel_open)
 		sessions_fail(&machine->sessions, "the control channel of the virtual machine was closed");
@@ -415,7 +455,7 @@ static void end_lost_guest(struct machine *machine)
 		machine->helper_deadline = 0;
 		end_machine(machine);
 	}
-	if (machine->boot_deadline > 0 && !machine->agent_there && now() >= machine->boot_deadline) {
+	if (machine->boot_deadline > 0 && now() >= machine->boot_deadline) {
 		dprintf(2, "monitor: the guest did not start in time; the pod is ended (--debug shows its console)\n");
 		machine->boot_deadline = 0;
 		end_machine(machine);
@@ -428,7 +468,7 @@ static int time_left(const struct machine *machine)
 	const int64_t deadlines[] = {
 		machine->ending ? machine->deadline : 0,
 		machine->helper_deadline,
-		machine->agent_there ? 0 : machine->boot_deadline,
+		machine->boot_deadline,
 	};
 	int64_t left = LONGEST_WAIT_MS;
 
@@ -438,19 +478,24 @@ static int time_left(const struct machine *machine)
 	return left < 0 ? 0 : (int)left;
 }
 
+/* Signals, the helper's messages, QMP, the channel. */
+#define FIXED_POLLS 4
+
 static void watch(struct machine *machine, int signals)
 {
 	for (;;) {
-		struct pollfd fds[4 + SESSIONS + 1] = {
+		struct pollfd fds[FIXED_POLLS + VSOCK_POLLS + SESSIONS + 1] = {
 			{ .fd = signals, .events = POLLIN },
 			{ .fd = machine->helper_messages.fd, .events = POLLIN },
 			{ .fd = machine->qmp.fd, .events = POLLIN },
 			{ .fd = machine->channel_open ? machine->channel.fd : -1,
 			  .events = (short)(POLLIN | (machine->room > 0 && machine->channel.out_size > 0 ? POLLOUT : 0)) },
 		};
-		size_t clients = sessions_poll(&machine->sessions, fds + 4,
+		struct pollfd *vsock = fds + FIXED_POLLS, *client = vsock + VSOCK_POLLS;
+		vsock_poll(&machine->vsock, vsock);
+		size_t clients = sessions_poll(&machine->sessions, client,
 					       !machine->channel_open || stream_has_room(&machine->channel));
-		if (poll(fds, 4 + clients, time_left(machine)) < 0 && errno != EINTR)
+		if (poll(fds, FIXED_POLLS + VSOCK_POLLS + clients, time_left(machine)) < 0 && errno != EINTR)
 			die("poll");
 		if (machine->ending && now() >= machine->deadline) {
 			machine->deadline = INT64_MAX;
@@ -462,7 +507,12 @@ static void watch(struct machine *machine, int signals)
 			return;
 		if (machine->channel_open)
 			serve_channel(machine, fds[3].revents);
-		sessions_serve(&machine->sessions, fds + 4, clients, machine->channel_open ? &machine->channel : NULL);
+		int agent = vsock_serve(&machine->vsock, vsock);
+		if (agent >= 0 && machine->channel_open)
+			take_agent(machine, agent);
+		else if (agent >= 0)
+			close(agent);
+		sessions_serve(&machine->sessions, client, clients, machine->channel_open ? &machine->channel : NULL);
 	}
 }
 
@@ -480,8 +530,12 @@ static void trace_end(const char *file)
 int main(int argc, char **argv)
 {
 	struct options options = read_options(argc, argv);
-	static struct machine machine = { .channel_open = true, .helper_messages.fd = -1 };
-	int ends[2], qmp_ends[2] = { -1, -1 };
+	static struct machine machine = {
+		.channel_open = true,
+		.helper_messages.fd = -1,
+		.vsock = { .listener = -1, .caller = -1 },
+	};
+	int ends[2] = { -1, -1 }, qmp_ends[2] = { -1, -1 };
 	sigset_t signals;
 
 	if (options.lock_fd >= 0)
@@ -495,10 +549,13 @@ int main(int argc, char **argv)
 	/* A client may go while it is written to. */
 	signal(SIGPIPE, SIG_IGN);
 	int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (signal_fd < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0 ||
+	if (options.channel && !vsock_open(&machine.vsock, options.cid, options.channel))
+		die("vsock");
+	if (signal_fd < 0 || (!options.channel && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) ||
 	    (options.qmp && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, qmp_ends) < 0))
 		die("socketpair");
-	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	if (ends[0] >= 0)
+		fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	stream_init(&machine.channel, ends[0]);
 	sessions_init(&machine.sessions);
 	notify_open();
@@ -523,7 +580,8 @@ int main(int argc, char **argv)
 	}
 	int words = argc - (int)(options.hypervisor - argv);
 	machine.hypervisor = start(options.hypervisor, words, (int[]){ ends[1], qmp_ends[1] }, -1, options.init);
-	close(ends[1]);
+	if (ends[1] >= 0)
+		close(ends[1]);
 	if (options.qmp)
 		close(qmp_ends[1]);
 	qmp_init(&machine.qmp, qmp_ends[0]);

@@ -43,6 +43,20 @@ export function chooseAccelerator(
 	});
 }
 
+/** For a hypervisor that can do nothing else. Errors: as {@link chooseAccelerator}. */
+export function requireHardware(
+	hypervisor: string,
+	syscall: Syscall,
+	environment: Readonly<Record<string, string>>,
+	files: AcceleratorFiles = FILES,
+): void {
+	const { name, reason } = chooseAccelerator(syscall, environment, files);
+	if (name === "kvm") return;
+	fail("hypervisor-unusable", `${hypervisor} cannot emulate: ${reason ?? `${VARIABLE} is ${name}`}`, {
+		hint: "use --stage1-image=kvm, which can, or --stage1-image=kvm-uml",
+	});
+}
+
 function obstacle(syscall: Syscall, files: AcceleratorFiles): string | undefined {
 	if (!/^flags\s*:.*\b(vmx|svm)\b/m.test(fs.readFileSync(files.cpuinfo, "utf8"))) {
 		return "the processor has neither vmx nor svm";

@@ -1,5 +1,14 @@
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 
+/** What is known before anything of a pod is made. */
+export interface Host {
+	/** Directory with the kernel and what else came with the stage1 image; no pod can write there. */
+	readonly programs: string;
+	/** The caller's, for variables that configure hypervisors. */
+	readonly environment: Readonly<Record<string, string>>;
+	readonly syscall: Syscall;
+}
+
 /** A card of the guest, joined to a tap device in the pod's network namespace. */
 export interface Nic {
 	readonly tap: string;
@@ -17,12 +26,10 @@ export interface Disk {
 }
 
 /** The machine that a pod gets. */
-export interface Machine {
+export interface Machine extends Pick<Host, "programs" | "environment"> {
 	readonly uuid: string;
 	/** Absolute path on the host of what becomes the root of the guest. */
 	readonly root: string;
-	/** Directory with the kernel and what else came with the stage1 image; no pod can write there. */
-	readonly programs: string;
 	readonly cpus: number;
 	readonly memoryMiB: number;
 	readonly nics: readonly Nic[];
@@ -30,8 +37,6 @@ export interface Machine {
 	readonly debug: boolean;
 	/** What only this guest's kernel is told. */
 	readonly parameters: readonly string[];
-	/** The caller's, for variables that configure hypervisors. */
-	readonly environment: Readonly<Record<string, string>>;
 }
 
 /** What the monitor starts; the first word of each is the program. */
@@ -41,8 +46,13 @@ export interface MachineCommand {
 	 * hypervisor does it itself.
 	 */
 	readonly helper: readonly string[];
-	/** Descriptor 3 is its end of the control channel; 0 to 2 are the guest's console and messages. */
+	/** Descriptor 1 and 2 are for the guest's console and messages, 0 is empty. */
 	readonly hypervisor: readonly string[];
+	/**
+	 * The guest's address in vsock(7), on which its agent comes for the control channel. undefined: descriptor 3 of the
+	 * hypervisor is that channel.
+	 */
+	readonly cid: number | undefined;
 	/** Descriptor 4 of the hypervisor speaks QMP and says when the guest was stopped. */
 	readonly qmp: boolean;
 	/** The hypervisor ends itself by a signal, which the first process of a namespace cannot. */
@@ -53,10 +63,10 @@ export interface MachineCommand {
 /** One way to run a guest; `table.ts` lists them. */
 export interface Hypervisor {
 	/**
-	 * Works out how to start a machine; looks for the programs first. Errors: `hypervisor-missing`,
-	 * `hypervisor-unusable`.
+	 * Looks for the programs and for what they need of the host, and gives what works out how to start a machine with
+	 * them. Errors: `hypervisor-missing`, `hypervisor-unusable`, `environment-invalid`.
 	 */
-	command(machine: Machine, syscall: Syscall): MachineCommand;
+	find(host: Host): (machine: Machine) => MachineCommand;
 }
 
 /** Relative to the pod directory, which is the working directory of both programs. */

@@ -10,21 +10,22 @@ const HINT = "on Debian: apt-get install qemu-system-x86";
 
 /** QEMU, with the hardware's virtualization or by emulation. */
 export const qemu: Hypervisor = {
-	command: (machine, syscall) => {
+	find: ({ programs, environment, syscall }) => {
 		const program = findProgram("QEMU", ["/usr/bin/qemu-system-x86_64"], HINT);
 		const helper = findProgram("virtiofsd", ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"], HINT);
-		requireKernel(kernelPath(machine));
-		const accelerator = chooseAccelerator(syscall, machine.environment);
+		requireKernel(kernelPath(programs));
+		const accelerator = chooseAccelerator(syscall, environment);
 		if (accelerator.reason !== undefined) {
 			createLog("run", false).info(`no hardware virtualization (${accelerator.reason}): the pod is emulated`);
 		}
-		return {
+		return (machine) => ({
 			helper: [helper, ...shareArguments(machine)],
 			hypervisor: [program, ...qemuArguments(machine, accelerator.name)],
+			cid: undefined,
 			qmp: true,
 			init: false,
 			environment: {},
-		};
+		});
 	},
 };
 
@@ -78,7 +79,7 @@ export function qemuArguments(machine: Machine, accelerator: "kvm" | "tcg"): str
 			"-device",
 			`virtio-blk-pci,drive=disk${index},serial=${name}`,
 		]),
-		...["-kernel", kernelPath(machine)],
+		...["-kernel", kernelPath(machine.programs)],
 		...["-append", parameters(machine, accelerator).join(" ")],
 	];
 }
@@ -101,8 +102,8 @@ function parameters(machine: Machine, accelerator: "kvm" | "tcg"): string[] {
 }
 
 /** An ELF image, which starts faster than a compressed one. */
-function kernelPath(machine: Machine): string {
-	return path.join(machine.programs, "vmlinux");
+function kernelPath(programs: string): string {
+	return path.join(programs, "vmlinux");
 }
 
 /** A comma separates QEMU's options, two stand for one. */

@@ -1,5 +1,6 @@
 import { fail } from "../../lib/errors.ts";
 import type { Hypervisor } from "./hypervisor.ts";
+import { lkvm } from "./lkvm.ts";
 import { qemu } from "./qemu.ts";
 import { uml } from "./uml.ts";
 
@@ -7,6 +8,7 @@ import { uml } from "./uml.ts";
 const HYPERVISORS: ReadonlyMap<string, Hypervisor> = new Map([
 	["kvm", qemu],
 	["kvm-uml", uml],
+	["kvm-lkvm", lkvm],
 ]);
 
 export function findHypervisor(flavor: string): Hypervisor {

@@ -7,20 +7,21 @@ import { diskParameters, kernelParameters } from "./kernel-parameters.ts";
 
 /** User-Mode Linux: the guest's kernel is an ordinary program, which needs no hardware. */
 export const uml: Hypervisor = {
-	command: (machine) => {
-		const own = path.join(machine.programs, "linux");
+	find: ({ programs }) => {
+		const own = path.join(programs, "linux");
 		const program = findProgram(
 			"User-Mode Linux",
 			[own, "/usr/bin/linux.uml"],
 			"on Debian: apt-get install user-mode-linux",
 		);
-		return {
+		return (machine) => ({
 			helper: [],
 			hypervisor: [program, ...umlArguments(machine)],
+			cid: undefined,
 			qmp: false,
 			init: true,
 			environment: { TMPDIR: "/dev/shm" },
-		};
+		});
 	},
 };
 

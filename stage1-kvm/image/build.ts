@@ -3,8 +3,9 @@ import * as path from "node:path";
 import { OWN_USERS_ANNOTATION } from "../../stage1/entrypoints.ts";
 import { kernelAnnotations } from "../../stage1/guest-kernel.ts";
 import type { ImageRecipe } from "../../stage1/image/build-image.ts";
-import { renderUnit } from "../../stage1/units/unit-text.ts";
-import { AGENT_SERVICE } from "../guest-paths.ts";
+import { END_SERVICE } from "../../stage1/units/static-units.ts";
+import { renderUnit, type UnitSetting } from "../../stage1/units/unit-text.ts";
+import { AGENT_SERVICE, GUEST_CHANNEL } from "../guest-paths.ts";
 import { addKernel, describeKernel, type KernelKind } from "./kernel.ts";
 import { compilePrograms } from "./programs.ts";
 
@@ -19,11 +20,14 @@ interface Flavor {
 	readonly flavor: string;
 	readonly channel: string;
 	readonly kernel: KernelKind;
+	/** The machine cannot be switched off, and ends when it would start again. */
+	readonly endsByReboot?: boolean;
 }
 
 const FLAVORS: readonly Flavor[] = [
 	{ flavor: "kvm", channel: "virtio:rkt.control", kernel: "vmlinux" },
 	{ flavor: "kvm-uml", channel: "/dev/ttyS0", kernel: "linux" },
+	{ flavor: "kvm-lkvm", channel: `vsock:${GUEST_CHANNEL}`, kernel: "bzImage", endsByReboot: true },
 ];
 
 /** The images of the kvm stage1, one for each hypervisor: the root that all pods boot, and what a kernel of its own needs. */
@@ -35,6 +39,7 @@ export const recipes: readonly ImageRecipe[] = FLAVORS.map((one) => ({
 		fs.mkdirSync(directory);
 		compilePrograms(directory, places.sources);
 		addAgentService(root, one.channel);
+		if (one.endsByReboot) addReboot(root);
 		fs.mkdirSync(path.dirname(path.join(root, JOURNALD_CONF)), { recursive: true });
 		fs.writeFileSync(path.join(root, JOURNALD_CONF), JOURNALD_TEXT);
 		addKernel(directory, one.kernel, places);
@@ -47,6 +52,13 @@ export const recipes: readonly ImageRecipe[] = FLAVORS.map((one) => ({
 }));
 
 const ownDirectory = (root: string): string => path.join(root, "rkt/vm");
+
+function addReboot(root: string): void {
+	const directory = path.join(root, UNITS, `${END_SERVICE}.d`);
+	fs.mkdirSync(directory);
+	const actions = ["SuccessAction", "FailureAction"].map((name): UnitSetting => [name, "reboot-force"]);
+	fs.writeFileSync(path.join(directory, "reboot.conf"), renderUnit([["Unit", actions]]));
+}
 
 function addAgentService(root: string, channel: string): void {
 	const text = renderUnit([

@@ -8,7 +8,7 @@ import type { BuildPlaces } from "../../stage1/image/build-image.ts";
 import { copyModules } from "./kernel-modules.ts";
 
 /** Which program of the guest's architecture a hypervisor boots. */
-export type KernelKind = "vmlinux" | "linux";
+export type KernelKind = "vmlinux" | "linux" | "bzImage";
 
 const DISTRIBUTION_UML = {
 	file: "/usr/bin/linux.uml",
@@ -20,14 +20,15 @@ const DISTRIBUTION_UML = {
 
 /**
  * Puts the kernel of an image into its directory: what scripts/minimal-kernel.sh has built, else the distribution's with
- * its modules. User-Mode Linux is left out where it is not installed: the host's own is used then.
+ * its modules. User-Mode Linux is left out where it is not installed: the host's own is used then. lkvm has only the former,
+ * because none of the distribution's has built in what it needs.
  */
 export function addKernel(directory: string, kind: KernelKind, { outDir }: BuildPlaces): void {
 	const target = path.join(directory, kind);
 	const minimal = minimalKernel(outDir, kind);
 	if (fs.existsSync(minimal)) fs.copyFileSync(minimal, target);
 	else if (kind === "vmlinux") fs.cpSync(distributionKernel(outDir), directory, { recursive: true });
-	else if (fs.existsSync(DISTRIBUTION_UML.file)) addDistributionUml(directory, target);
+	else if (kind === "linux" && fs.existsSync(DISTRIBUTION_UML.file)) addDistributionUml(directory, target);
 }
 
 function addDistributionUml(directory: string, target: string): void {
@@ -47,7 +48,7 @@ export function describeKernel(
 	if (!fs.existsSync(file)) return undefined;
 	const content = fs.readFileSync(file);
 	return {
-		release: kernelRelease(content, file),
+		release: kind === "bzImage" ? setupRelease(content, file) : kernelRelease(content, file),
 		source: kernelSource(outDir, kind),
 		sha512: createHash("sha512").update(content).digest("hex"),
 	};
@@ -63,6 +64,13 @@ function kernelRelease(content: Buffer, file: string): string {
 		if (release !== undefined) return release;
 	}
 	return fail("build-failed", `${file} is no Linux kernel`);
+}
+
+/** `kernel_version` of the setup header, which is not compressed; boot.rst of the kernel's documentation. */
+function setupRelease(content: Buffer, file: string): string {
+	const at = content.readUInt16LE(0x20e) + 0x200;
+	const release = /^[0-9]+\.[0-9]+[!-~]*/.exec(content.toString("latin1", at, at + 256))?.[0];
+	return release ?? fail("build-failed", `${file} is no Linux kernel`);
 }
 
 function kernelSource(outDir: string, kind: KernelKind): string {

@@ -4,7 +4,7 @@ import { compileStatic } from "../../stage1/rootfs/root-file-system.ts";
 /** The programs of the control channel and of the guest, by name: sources below stage1-kvm. */
 const PROGRAMS = {
 	monitor: [
-		...["monitor", "sessions", "messages", "qmp", "attach", "machined", "machine-root", "dbus"].map(
+		...["monitor", "sessions", "messages", "qmp", "attach", "machined", "machine-root", "dbus", "vsock"].map(
 			(name) => `host/${name}.c`,
 		),
 		"protocol/notify.c",
@@ -15,10 +15,12 @@ const PROGRAMS = {
 		"guest/agent.c",
 		"guest/commands.c",
 		"guest/streams.c",
+		"guest/channel.c",
 		"guest/find-app.c",
 		"protocol/notify.c",
 		"protocol/frames.c",
 	],
+	"memory-watch": ["guest/memory-watch.c", "guest/find-app.c"],
 	init: ["guest/init.c", "guest/network.c", "../stage1/guest/baseline.c", "../stage1/guest/trace.c"],
 } as const satisfies Record<string, readonly string[]>;
 

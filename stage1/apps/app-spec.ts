@@ -34,6 +34,8 @@ export interface AppSpec {
 	readonly keeperStdio: boolean;
 	/** Output reaches the caller through the pod's console: lines end in a newline alone. */
 	readonly plainConsole: boolean;
+	/** The app can open its standard output and error by name. */
+	readonly openOutput: boolean;
 	/** For each socket that systemd hands over the name of its port, in order. */
 	readonly socketNames: readonly string[];
 	readonly notify: boolean;
@@ -68,6 +70,7 @@ function fields(spec: AppSpec): Field[] {
 		...each("rlimit", Object.entries(spec.rlimits ?? {}).map(rlimitText)),
 		["keeper-stdio", spec.keeperStdio],
 		["plain-console", spec.plainConsole],
+		["open-output", spec.openOutput],
 		["notify", spec.notify],
 		...each("socket", spec.socketNames),
 		...each("group", spec.user.groups),

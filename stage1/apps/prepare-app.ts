@@ -1,5 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { isDockerImage, ociAnnotation } from "../../appc/oci/oci-annotations.ts";
+import { signalNumber } from "../../appc/oci/stop-signal.ts";
 import { type AppLimits, readIsolators } from "../../appc/schema/app-isolators.ts";
 import { supportsNotify } from "../../appc/schema/image-manifest.ts";
 import type { Log } from "../../lib/log.ts";
@@ -21,13 +23,14 @@ import { ensureEmptyVolume } from "../volumes/empty-volume.ts";
 import { mountInApp } from "../volumes/mount-volume.ts";
 import { type AppMount, resolveMounts } from "../volumes/resolve-mounts.ts";
 import { parseVolumeBounds, VOLUME_BOUNDS_VARIABLE } from "../volumes/volume-bounds.ts";
+import { readAccounts } from "./accounts.ts";
 import { mountDevices } from "./app-devices.ts";
 import { appEnvironment } from "./app-environment.ts";
 import { resolveExec, resolveHook } from "./app-exec.ts";
 import { CONTAINER_MARKER, mountNameFiles, prepareAppRoot } from "./app-files.ts";
 import { type AppRoot, openAppRoot } from "./app-root.ts";
 import type { AppSpec } from "./app-spec.ts";
-import { isDockerImage, resolveAppUser } from "./app-user.ts";
+import { resolveAppUser } from "./app-user.ts";
 
 /** What all apps of a pod have in common. */
 export interface AppContext {
@@ -44,6 +47,7 @@ export interface AppContext {
 	/** Directory that the pod does not see, for device files. */
 	readonly deviceNodes: string;
 	readonly hostFiles: readonly HostFile[];
+	readonly hostname: string;
 	readonly streams: AppStreams;
 	readonly metadataUrl: string | undefined;
 	readonly sockets: AssignedSockets;
@@ -81,6 +85,7 @@ export function prepareApp(context: AppContext, podApp: PodApp): PreparedApp {
 		const devices = volumes.flatMap(({ device }) => device ?? []);
 		const places = volumes.map(({ place }) => place);
 		mountNameFiles(syscall, pod.directory, root, context.hostFiles);
+		if (isDockerImage(podApp.image)) makeWorkingDirectory(podApp, root);
 		const capabilities = appCapabilities(limits.capabilities, !context.options.disableCapabilities);
 		const sockets = context.sockets.byApp.get(podApp.name) ?? [];
 		const spec = makeSpec(context, podApp, { root, limits, mounts, places, notify, capabilities, sockets });
@@ -137,6 +142,11 @@ function mountVolume(
 	return isDevice(stat) ? { place, device: { ...describeDevice(stat), readOnly } } : { place };
 }
 
+/** docker makes it, and images rely on that. */
+function makeWorkingDirectory({ app }: PodApp, root: AppRoot): void {
+	if (app.workingDirectory) fs.closeSync(root.ensureDirectory(app.workingDirectory));
+}
+
 interface SpecParts {
 	readonly root: AppRoot;
 	readonly limits: AppLimits;
@@ -177,9 +187,14 @@ function makeSpec(context: AppContext, podApp: PodApp, parts: SpecParts): AppSpe
 		filter,
 		keeperStdio: context.streams === "keeper",
 		plainConsole: context.streams === "journal",
+		openOutput: isDockerImage(podApp.image),
 		socketNames: parts.sockets.map(({ port }) => port),
 		notify,
-		environment: appEnvironment(podApp, context.metadataUrl),
+		environment: appEnvironment(podApp, {
+			metadataUrl: context.metadataUrl,
+			hostname: context.hostname,
+			account: () => readAccounts(root).find(({ uid }) => uid === user.uid),
+		}),
 		exec: resolveExec(podApp, root),
 		preStart: resolveHook(podApp, "pre-start", root),
 		postStop: resolveHook(podApp, "post-stop", root),
@@ -210,6 +225,7 @@ function makeUnit(
 		notify: spec.notify,
 		hasPreStart: spec.preStart.length > 0,
 		hasPostStop: spec.postStop.length > 0,
+		stopSignal: signalNumber(ociAnnotation(podApp.image, "stopSignal") ?? ""),
 		limits: supportedLimits(context, podApp, limits),
 		ownKernel: context.ownKernel,
 		devices,

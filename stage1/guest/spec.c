@@ -90,7 +90,7 @@ static void set_field(struct spec *s, const char *key, char *value)
 		{ "readonly-root", &s->readonly_root }, { "bind-sys", &s->bind_sys },
 		{ "no-new-privileges", &s->no_new_privileges }, { "keeper-stdio", &s->keeper_stdio },
 		{ "plain-console", &s->plain_console }, { "notify", &s->pass_notify },
-		{ "make-devices", &s->make_devices },
+		{ "make-devices", &s->make_devices }, { "open-output", &s->open_output },
 	};
 	struct { const char *key; const char **text; } texts[] = {
 		{ "root", &s->root }, { "cwd", &s->cwd }, { "filter-mode", &s->filter_mode },

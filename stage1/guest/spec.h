@@ -47,6 +47,8 @@ struct spec {
 	bool keeper_stdio;
 	/* Output goes through the pod's console, which nobody types at. */
 	bool plain_console;
+	/* The app can open its output by name. */
+	bool open_output;
 	/* The names of the ports whose sockets the app gets, in the order of the descriptors. */
 	struct list sockets;
 	bool pass_notify;
@@ -69,6 +71,7 @@ enum {
 	EXIT_EXEC = 203,
 	EXIT_LIMITS = 205,
 	EXIT_STDIN = 208,
+	EXIT_STDOUT = 209,
 	EXIT_GROUP = 216,
 	EXIT_USER = 217,
 	EXIT_CAPABILITIES = 218,
@@ -84,6 +87,9 @@ void make_devices(int root);
 
 /* app-root.c: a mount namespace of its own whose root is the app's. */
 void enter_app_root(const struct spec *spec);
+
+/* forward-output.c: makes descriptors 1 and 2 pipes whose bytes reach what they were before. */
+void forward_output(const struct spec *spec, const char *app);
 
 /*
  * confine.c: everything from groups to the system call filter, then the program, which argv names unless it is an open

@@ -3,6 +3,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { directoryEntries } from "../../appc/aci/directory-entries.ts";
 import { writeAci } from "../../appc/aci/write.ts";
+import { runCommand } from "../../lib/process.ts";
 import { RKT_VERSION } from "../../lib/version.ts";
 import { buildRootFileSystem } from "../rootfs/root-file-system.ts";
 import { makeCodeCache } from "./code-cache.ts";
@@ -36,6 +37,8 @@ export interface BuiltImage {
 	readonly id: string;
 	readonly name: string;
 	readonly version: string;
+	/** Version of the systemd package in it. */
+	readonly systemd: string;
 }
 
 /**
@@ -85,5 +88,9 @@ async function packImage(root: string, recipe: ImageRecipe, places: BuildPlaces)
 		fs.createWriteStream(temporary),
 	);
 	fs.renameSync(temporary, target);
-	return { file, id: written.imageId, name, version: RKT_VERSION };
+	return { file, id: written.imageId, name, version: RKT_VERSION, systemd: systemdVersion() };
+}
+
+function systemdVersion(): string {
+	return runCommand("dpkg-query", ["--show", `--showformat=\${Version}`, "systemd"]).stdout.trim();
 }

@@ -65,9 +65,8 @@ export function buildRootFileSystem(root: string, sources: string): void {
 		path.join(guest, `${name}.c`),
 	);
 	const trace = path.join(guest, "trace.c");
-	compileStatic([path.join(guest, "launch.c"), trace, ...common], path.join(root, "rkt/launch"), [
-		"-lseccomp",
-	]);
+	const launch = ["launch", "forward-output"].map((name) => path.join(guest, `${name}.c`));
+	compileStatic([...launch, trace, ...common], path.join(root, "rkt/launch"), ["-lseccomp"]);
 	const status = ["app-status", "drain-journal", "show-trace"].map((name) => path.join(guest, `${name}.c`));
 	compileStatic([...status, trace], path.join(root, "rkt/app-status"));
 	const enter = ["enter", "terminal"].map((name) => path.join(guest, `${name}.c`));

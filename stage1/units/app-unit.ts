@@ -17,6 +17,8 @@ export interface AppUnit {
 	readonly notify: boolean;
 	readonly hasPreStart: boolean;
 	readonly hasPostStop: boolean;
+	/** What a docker image wants to be ended with; undefined: SIGTERM. */
+	readonly stopSignal: number | undefined;
 	readonly limits: Pick<
 		AppLimits,
 		"memoryLimit" | "cpuLimit" | "cpuShares" | "pidsLimit" | "oomScoreAdjust" | "blockBandwidth" | "blockIops"
@@ -79,10 +81,20 @@ function commands(unit: AppUnit): UnitSetting[] {
 		["ExecStart", `/rkt/launch ${unit.app}`],
 		["ExecStopPost", `/rkt/app-status app ${unit.app}`],
 		...(unit.hasPostStop ? ([["ExecStopPost", `-${hook("post-stop")}`]] as UnitSetting[]) : []),
+		...stopSettings(unit),
 		["TimeoutStartSec", "0"],
 		// Only version 2 of cgroups tells systemd: the kernel has killed one process, and the app lives on or ends by that.
 		["OOMPolicy", "continue"],
 		["IgnoreSIGPIPE", "no"],
+	];
+}
+
+/** As in docker, a signal that the image chose is for its first process, and what that leaves behind is killed. */
+function stopSettings({ stopSignal }: AppUnit): UnitSetting[] {
+	if (stopSignal === undefined) return [];
+	return [
+		["KillSignal", String(stopSignal)],
+		["KillMode", "mixed"],
 	];
 }
 

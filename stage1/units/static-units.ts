@@ -4,7 +4,8 @@ import { renderUnit, type UnitSections, type UnitSetting } from "./unit-text.ts"
 export const POD_TARGET = "rkt_pod.target";
 /** Says that every app was started. */
 export const READY_SERVICE = "rkt_ready.service";
-const END_SERVICE = "rkt_end.service";
+/** Gives the pod its exit status, and ends it. */
+export const END_SERVICE = "rkt_end.service";
 const JOURNALD = "systemd-journald.service";
 
 const NO_DEFAULTS: UnitSetting = ["DefaultDependencies", "no"];

@@ -16,6 +16,7 @@ t.test("install.sh puts rkt where packages want it, and uninstall.sh takes it aw
 		"rkt.cjs",
 		"rkt.cjs.cache",
 		"stage1-images.json",
+		"stage1-kvm-lkvm.aci",
 		"stage1-kvm-uml.aci",
 		"stage1-kvm.aci",
 		"stage1-nspawn.aci",

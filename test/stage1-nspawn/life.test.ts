@@ -3,10 +3,9 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import t from "tap";
 import { readMounts } from "../../lib/mountinfo.ts";
-import { isSupervisorReady, readExitStatuses } from "../../stage1/pod-record.ts";
+import { readExitStatuses } from "../../stage1/pod-record.ts";
 import { shellApp } from "../stage1/conformance/cases.ts";
 import { appLines, makeFixtures } from "../stage1/conformance/run-case.ts";
-import { checkEnterSignals, checkStubbornApp } from "../stage1/conformance/signals.ts";
 import { distDirectory } from "../support/dist-directory.ts";
 import { createMiniStage0, type MiniApp, type MiniPod } from "../support/mini-stage0.ts";
 import { enterPrivateHost } from "../support/private-host.ts";
@@ -106,27 +105,15 @@ t.test("enter has what the app has", async (t) => {
 });
 
 function spawnEnter(pod: MiniPod, app: string, script: string) {
-	const recorded = fs.readFileSync(path.join(pod.directory, "ppid"), "utf8").trim();
-	const pid = fs.readFileSync(`/proc/${recorded}/task/${recorded}/children`, "utf8").trim();
-	const argv = [
-		path.join(stage0.stage1, "rkt/enter"),
-		`--pid=${pid}`,
-		`--appname=${app}`,
-		"--",
-		"sh",
-		"-c",
-		script,
-	];
-	return spawnSync("node", argv, { cwd: pod.directory, encoding: "utf8" });
+	const [program = "", ...words] = stage0.enterCommand(pod, app, ["sh", "-c", script]);
+	return spawnSync(program, words, { cwd: pod.directory, encoding: "utf8" });
 }
 
 t.test("enter on a terminal gives the command another one", async (t) => {
 	const running = await startPod([shell("exec sleep 100")]);
 	t.teardown(() => stage0.remove(running.pod));
-	const command = [
-		...["node", path.join(stage0.stage1, "rkt/enter"), `--pid=${running.pid}`, "--appname=app", "--"],
-		...["sh", "-c", "'tty; stty size; exit 9'"],
-	].join(" ");
+	const words = ["sh", "-c", "'tty; stty size; exit 9'"];
+	const command = stage0.enterCommand(running.pod, "app", words).join(" ");
 	const result = spawnSync("script", ["-qec", `stty rows 33 cols 77; ${command}`, "/dev/null"], {
 		cwd: running.pod.directory,
 		encoding: "utf8",
@@ -138,12 +125,10 @@ t.test("enter on a terminal gives the command another one", async (t) => {
 	await running.ended;
 });
 
-t.test("signals reach a command that was entered", (t) => checkEnterSignals(t, stage0, fixtures));
-
-t.test("an app that ignores SIGTERM is killed", (t) => checkStubbornApp(t, stage0, fixtures));
-
 t.test("interactive on a terminal", async (t) => {
-	const pod = stage0.prepare([shell("tty; stty size; read line; echo got:$line; exit 6")]);
+	const work = "tty; stty size; read line; echo got:$line >/dev/stdout; exit 6";
+	const annotations = [{ name: "appc.io/docker/repository", value: "busybox" }];
+	const pod = stage0.prepare([shell(work, { user: "1000", group: "1000", annotations })]);
 	t.teardown(() => stage0.remove(pod));
 	const words = stage0
 		.startCommand(pod, ["--interactive"])
@@ -161,26 +146,6 @@ t.test("interactive on a terminal", async (t) => {
 	t.match(result.stdout, /33 77/);
 	t.match(result.stdout, /got:typed/);
 	t.strictSame([...readExitStatuses(pod.directory, ["app"])], [["app", 6]]);
-});
-
-t.test("stop lets apps end in order, and with force does not", async (t) => {
-	const script = "trap 'echo stopping; exit 0' TERM; echo up; sleep 100 & wait";
-	const running = await startPod([shell(script)]);
-	await waitFor("the app", () => running.output.includes("up"));
-	t.ok(isSupervisorReady(running.pod.directory));
-	const stopped = stage0.call(running.pod, "stop");
-	t.equal(stopped.status, 0, stopped.stderr);
-	t.equal(await running.ended, 0);
-	t.match(running.output, /stopping/);
-	t.match(stage0.call(running.pod, "stop").stderr, /is not running/);
-	stage0.remove(running.pod);
-
-	const stubborn = await startPod([shell("trap '' TERM; while :; do sleep 1; done")]);
-	const forced = stage0.call(stubborn.pod, "stop", ["--force"]);
-	t.equal(forced.status, 0, forced.stderr);
-	await stubborn.ended;
-	await waitFor("the end of PID 1", () => !fs.existsSync(`/proc/${stubborn.pid}`));
-	stage0.remove(stubborn.pod);
 });
 
 t.test("a pod whose supervisor was killed is ended by gc", async (t) => {

@@ -7,6 +7,10 @@ import { compilePrograms } from "../../stage1-kvm/image/programs.ts";
 export interface FakeMachine {
 	/** A guest that runs the real agent in a root of its own, whose helper confines nothing. */
 	readonly guest: readonly string[];
+	/** Of that guest; its programs are in rkt/vm, and whoever runs them needs `/dev/null` there. */
+	readonly root: string;
+	/** Directory of the compiled programs. */
+	readonly programs: string;
 	/**
 	 * A guest that takes `window` bytes at once, 0 for any number, and runs `script` with `frame(session, type, payload)`,
 	 * `number(n)`, `send(bytes)` and `onStart(session => ...)`.
@@ -76,6 +80,8 @@ export function createFakeMachine(directory: string): FakeMachine {
 	let count = 0;
 	return {
 		guest: ["/usr/sbin/chroot", root, "/bin/sh", "-c", GUEST],
+		root,
+		programs,
 		hostileGuest: (script, window = 0) => {
 			const hello = `send(frame(0, 22, number(${window})));`;
 			return [process.execPath, "-e", `${HOSTILE_GUEST}${hello}${script}`];

@@ -8,6 +8,7 @@ import { APPC_VERSION } from "../../lib/version.ts";
 import { mountIdmapped, openUserNamespace } from "../../stage0/pod/idmap.ts";
 import { formatUserRange, type UserRange } from "../../stage0/pod/user-range.ts";
 import { buildEnterArguments, type EnterOptions } from "../../stage1/arguments.ts";
+import { type EntrypointName, readEntrypoints } from "../../stage1/entrypoints.ts";
 import { privateUsersPath } from "../../stage1/pod-paths.ts";
 import { isSupervisorReady, readContainerPid } from "../../stage1/pod-record.ts";
 import { waitFor } from "./wait-for.ts";
@@ -41,11 +42,15 @@ export interface MiniStage0 {
 	startCommand(pod: MiniPod, args?: readonly string[], options?: StartOptions): string[];
 	/** Starts the entry point `run` and gives the process, which becomes the pod's supervisor. */
 	start(pod: MiniPod, args?: readonly string[], options?: StartOptions): ChildProcess;
-	/** Starts a pod and waits for its end; a pod that hangs is killed after half a minute. */
+	/** What a pod that was started printed, and its end; a pod that hangs is ended after half a minute. */
+	collect(child: ChildProcess): Promise<MiniResult>;
+	/** Starts a pod and waits for its end. */
 	run(pod: MiniPod, args?: readonly string[], options?: StartOptions): Promise<MiniResult>;
 	/** Calls another entry point. */
 	call(pod: MiniPod, entrypoint: "gc" | "stop", args?: readonly string[]): MiniResult;
-	/** Runs a command in an app of a running pod. */
+	/** The words of a command that runs another one in an app of a running pod; the working directory is the pod's. */
+	enterCommand(pod: MiniPod, app: string, command: readonly string[]): string[];
+	/** Runs such a command to its end; `descriptors` are inherited. */
 	enter(pod: MiniPod, app: string, command: readonly string[], descriptors?: readonly number[]): MiniResult;
 	/** Runs the probe of the isolation there, with JSON as its output. */
 	probe(pod: MiniPod, app: string): MiniResult;
@@ -88,12 +93,15 @@ export function createMiniStage0(directory: string, image: string, users?: MiniU
 	fs.mkdirSync(tree, { recursive: true });
 	check(spawnSync("tar", ["-xf", image, "-C", tree]));
 	const stage1 = path.join(tree, "rootfs");
+	const entrypoints = readEntrypoints(JSON.parse(fs.readFileSync(path.join(tree, "manifest"), "utf8")));
+	const executable = (name: EntrypointName): string => path.join(stage1, entrypoints[name] ?? `no ${name}`);
 	const syscall = createLinuxSyscall();
 
 	const startCommand = (pod: MiniPod, args: readonly string[] = [], options: StartOptions = {}): string[] => {
 		const given = [...(users ? [`--private-users=${formatUserRange(users.range)}`] : []), ...args];
 		const argv = [...(args.some((arg) => arg.startsWith("--net")) ? [] : ["--net=none"]), ...given, pod.uuid];
-		const words = [pod.directory, stage1, options.script ? "script" : "module", ...argv];
+		const module = options.script ? undefined : entrypoints.module;
+		const words = [pod.directory, entrypoints.run, module ? path.join(stage1, module) : "", ...argv];
 		return ["sh", "-c", START, "sh", ...words];
 	};
 	const start = (pod: MiniPod, args: readonly string[] = [], options: StartOptions = {}): ChildProcess => {
@@ -111,25 +119,29 @@ export function createMiniStage0(directory: string, image: string, users?: MiniU
 		return child;
 	};
 	const call = (pod: MiniPod, entrypoint: "gc" | "stop", args: readonly string[] = []): MiniResult => {
-		const argv = [path.join(stage1, "rkt", entrypoint), ...args, pod.uuid];
-		return spawnSync("node", argv, { cwd: pod.directory, encoding: "utf8" });
-	};
-	const enter = (
-		pod: MiniPod,
-		options: Omit<EnterOptions, "pid">,
-		descriptors: readonly number[] = [],
-	): MiniResult => {
-		const argv = buildEnterArguments({ pid: readContainerPid(pod.directory) ?? 1, ...options });
-		const command = [path.join(stage1, "rkt/enter"), ...argv];
-		const stdio = ["pipe", "pipe", "pipe", ...descriptors] as const;
-		return spawnSync("node", command, { cwd: pod.directory, encoding: "utf8", stdio: [...stdio] });
+		const argv = [...args, pod.uuid];
+		return spawnSync(executable(entrypoint), argv, { cwd: pod.directory, encoding: "utf8" });
 	};
 	const containerPid = async (pod: MiniPod): Promise<number> => {
 		await waitFor("the pod to be ready", () => isSupervisorReady(pod.directory));
 		return readContainerPid(pod.directory) as number;
 	};
+	const enterWords = (pod: MiniPod, options: Omit<EnterOptions, "pid">): string[] => [
+		executable("enter"),
+		...buildEnterArguments({ pid: readContainerPid(pod.directory) ?? 1, ...options }),
+	];
+	const enter = (
+		pod: MiniPod,
+		options: Omit<EnterOptions, "pid">,
+		descriptors: readonly number[] = [],
+	): MiniResult => {
+		const [program = "", ...words] = enterWords(pod, options);
+		const stdio = ["pipe", "pipe", "pipe", ...descriptors] as const;
+		return spawnSync(program, words, { cwd: pod.directory, encoding: "utf8", stdio: [...stdio] });
+	};
 	return {
 		stage1,
+		enterCommand: (pod, app, command) => enterWords(pod, { app, command }),
 		prepare: (apps, manifest = {}) => {
 			const pod = preparePod(path.join(directory, "pods"), apps, manifest, users);
 			const lowers = new Map(apps.map((app) => [app.name, app.rootfs])).set(STAGE1_LOWER, stage1);
@@ -145,6 +157,7 @@ export function createMiniStage0(directory: string, image: string, users?: MiniU
 		start,
 		startCommand,
 		call,
+		collect,
 		containerPid,
 		run: (pod, args, options) => collect(start(pod, args, options)),
 		enter: (pod, app, command, descriptors) => enter(pod, { app, command }, descriptors),
@@ -160,25 +173,27 @@ export function createMiniStage0(directory: string, image: string, users?: MiniU
 /** The directory in `lower` of a pod that is no app's: their names have no dot. */
 const STAGE1_LOWER = ".stage1";
 
-/** $1 pod, $2 stage1 tree, $3 module or script, then the arguments. Mounts as stage0 does, in the caller's namespace. */
+/** $1 pod, $2 `run` in the image, $3 module or nothing, then the arguments. Mounts as stage0 does, in the caller's namespace. */
 const START = `set -e
-pod=$1 tree=$2 how=$3; shift 3
+pod=$1 run=$2 module=$3; shift 3
 s1=$pod/stage1/rootfs
 mount -t overlay overlay -o "lowerdir=$pod/lower/${STAGE1_LOWER},upperdir=$pod/overlay/tree/upper,workdir=$pod/overlay/tree/work" "$s1"
+mkdir -p "$s1/rkt/status" "$s1/rkt/env"
 for app in $(ls "$pod/appsinfo"); do
 	mkdir -p "$s1/opt/stage2/$app/rootfs"
+	cp "$pod/appsinfo/$app/manifest" "$s1/opt/stage2/$app/manifest"
 	mount -t overlay overlay -o "lowerdir=$pod/lower/$app,upperdir=$pod/overlay/$app/upper,workdir=$pod/overlay/$app/work" "$s1/opt/stage2/$app/rootfs"
 done
 cd "$pod"
 exec 9<"$pod"; flock -n 9
 export RKT_LOCK_FD=9
-if [ "$how" = script ]; then exec "$s1/rkt/run" "$@"; fi
+if [ -z "$module" ]; then exec "$s1$run" "$@"; fi
 exec node -e '
 const [module, ...argv] = process.argv.slice(1);
 require(module).main("run", argv, { podDirectory: process.cwd(), environment: process.env }).catch((error) => {
 	console.error("stage1: " + (error.name === "RktError" ? error.message : error.stack));
 	process.exitCode = 254;
-})' "$tree/rkt/stage1.cjs" "$@"`;
+})' "$module" "$@"`;
 
 function preparePod(
 	pods: string,

@@ -1,6 +1,6 @@
 import { type CommandSpec, defineCommand } from "../command.ts";
 import { integer } from "../option.ts";
-import { PRETTY_PRINT } from "./pod-options.ts";
+import { FORMAT, PRETTY_PRINT } from "./pod-options.ts";
 
 const MANY = Number.MAX_SAFE_INTEGER;
 
@@ -25,6 +25,25 @@ It ends with SIGINT or SIGTERM; the next one knows the same pods.`,
 		],
 		needsRoot: true,
 		load: async () => (await import("../commands/metadata-service.ts")).serveMetadata,
+	}),
+	defineCommand({
+		name: "doctor",
+		summary: "Examine what this machine can isolate",
+		usage: "[flags]",
+		description: `Looks at the kernel, file system, cgroups, systemd, networks, virtual machines, programs and directories, and
+says what to do about each gap. It changes nothing. It ends with 0 when pods can run, and with 1 when something is
+missing that they need.`,
+		options: [FORMAT],
+		needsRoot: true,
+		load: async () => (await import("../commands/doctor.ts")).examineMachine,
+	}),
+	defineCommand({
+		name: "kvm-probe",
+		summary: "Run a guest of a few instructions",
+		usage: "",
+		description: "Started by rkt doctor.",
+		hidden: true,
+		load: async () => (await import("../commands/kvm-probe.ts")).probeKvm,
 	}),
 	defineCommand({
 		name: "version",

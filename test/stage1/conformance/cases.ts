@@ -58,6 +58,7 @@ export function conformanceCases(fixtures: Fixtures): ConformanceCase[] {
 		...userCases(shell),
 		...volumeCases(shell, fixtures),
 		...isolatorCases(shell),
+		...dockerCases(shell),
 		...badInputCases(shell, fixtures),
 	];
 }
@@ -245,7 +246,7 @@ function environmentCases(shell: Shell): ConformanceCase[] {
 			apps: [shell("ls /proc/self/fd | tr '\\n' ' '; echo")],
 			status: 0,
 			// The fourth is the directory that ls reads.
-			lines: ["0 1 2 3"],
+			lines: [/^0 1 2 3 ?$/],
 		},
 		{
 			name: "interactive with a pipe",
@@ -291,6 +292,37 @@ function userCases(shell: Shell): ConformanceCase[] {
 			apps: [shell("grep NoNewPrivs /proc/self/status", { user: "1000", group: "1000" })],
 			status: 0,
 			lines: ["NoNewPrivs:\t1"],
+		},
+	];
+}
+
+/** Images that were converted from docker have what docker gives them. */
+function dockerCases(shell: Shell): ConformanceCase[] {
+	const annotations = [
+		{ name: "appc.io/docker/repository", value: "busybox" },
+		{ name: "rkt.io/oci/user", value: "alice" },
+		{ name: "rkt.io/oci/environment", value: '["1 odd name=kept"]' },
+	];
+	const script = `id -u; id -g; id -G; pwd; tr '\\0' '\\n' </proc/$$/environ; echo output >/dev/stdout; echo errors >>/proc/self/fd/2`;
+	return [
+		{
+			name: "a docker image: user, environment, working directory, and output by name",
+			apps: [
+				shell("", {
+					...{ exec: ["sh", "-c", script], user: "alice", group: "alice" },
+					...{ workingDirectory: "/var/made", annotations },
+				}),
+			],
+			args: ["--hostname=box"],
+			status: 0,
+			lines: [
+				...["1234", "50", "/var/made", "output", "errors"],
+				...["1 odd name=kept", "AC_APP_NAME=app", "HOME=/home", "HOSTNAME=box", "LOGNAME=alice"],
+				"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+				...["SHELL=/bin/sh", "USER=alice", "container=rkt"],
+				"50",
+			],
+			exact: true,
 		},
 	];
 }

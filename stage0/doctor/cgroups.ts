@@ -1,0 +1,69 @@
+import { type DoctorHost, type Finding, missing, ok, warning } from "./finding.ts";
+
+interface Mounts {
+	/** Mount point of version 2; undefined without one. */
+	readonly unified: string | undefined;
+	/** Controllers of version 1, and `name=NAME`. */
+	readonly legacy: readonly string[];
+}
+
+/** What limits need, by the controller. */
+const CONTROLLERS: Readonly<Record<string, string>> = {
+	memory: "--memory has no effect",
+	cpu: "--cpu and --cpu-shares have no effect",
+	pids: "limits of processes have no effect",
+};
+
+export function probeCgroups(host: DoctorHost): Finding[] {
+	const mounts = readMounts(host.read("/proc/self/mountinfo") ?? "");
+	const layout = layoutOf(mounts);
+	if (layout === undefined) {
+		const remedy = "mount them: mount -t cgroup2 cgroup2 /sys/fs/cgroup; on most machines systemd does";
+		return [missing("layout", "no cgroups are mounted", remedy)];
+	}
+	const available = [...mounts.legacy, ...unifiedControllers(host, mounts)];
+	const controllers = Object.entries(CONTROLLERS).map(([name, effect]) =>
+		available.includes(name)
+			? ok(name, "can be limited")
+			: warning(
+					name,
+					`no controller: ${effect}`,
+					`boot with cgroup_enable=${name}, or give it to the cgroup that rkt runs in`,
+				),
+	);
+	return [ok("layout", layout), ...controllers, devices(mounts)];
+}
+
+/** mountinfo of proc(5): behind the dash are type, source and the options of the file system. */
+function readMounts(mountinfo: string): Mounts {
+	const mounts = mountinfo.split("\n").map((line) => {
+		const [front = "", back = ""] = line.split(" - ");
+		const [type = "", , options = ""] = back.split(" ");
+		return { type, options: options.split(","), target: front.split(" ")[4] };
+	});
+	return {
+		unified: mounts.find(({ type }) => type === "cgroup2")?.target,
+		legacy: mounts.filter(({ type }) => type === "cgroup").flatMap(({ options }) => options),
+	};
+}
+
+function layoutOf({ unified, legacy }: Mounts): string | undefined {
+	if (unified !== undefined) return legacy.length > 0 ? "version 1, with version 2 beside it" : "version 2";
+	return legacy.length > 0 ? "version 1" : undefined;
+}
+
+function unifiedControllers(host: DoctorHost, { unified }: Mounts): string[] {
+	const text = unified === undefined ? undefined : host.read(`${unified}/cgroup.controllers`);
+	return text?.trim().split(/\s+/) ?? [];
+}
+
+function devices({ legacy, unified }: Mounts): Finding {
+	if (legacy.includes("devices")) return ok("devices", "each app is restricted to its own");
+	if (unified !== undefined)
+		return ok("devices", "restricted by BPF; with --private-users not for single apps");
+	return warning(
+		"devices",
+		"no controller: nothing restricts device files",
+		"use a kernel with CONFIG_CGROUP_DEVICE",
+	);
+}

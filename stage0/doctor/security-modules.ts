@@ -1,0 +1,25 @@
+import { type DoctorHost, type Finding, ok, warning } from "./finding.ts";
+
+export function probeSecurityModules(host: DoctorHost): Finding[] {
+	return [active(host), seLinux(host), appArmor(host)];
+}
+
+function active(host: DoctorHost): Finding {
+	return ok("active", host.read("/sys/kernel/security/lsm")?.trim() || "unknown: securityfs is not mounted");
+}
+
+function seLinux(host: DoctorHost): Finding {
+	const enforcing = host.read("/sys/fs/selinux/enforce")?.trim();
+	if (enforcing === undefined) return ok("SELinux", "not in use");
+	if (enforcing === "0") return ok("SELinux", "permissive; rkt gives pods no contexts");
+	return warning(
+		"SELinux",
+		"enforcing, and rkt gives pods no contexts: they keep the caller's",
+		"see ausearch -m avc when a pod does not start",
+	);
+}
+
+function appArmor(host: DoctorHost): Finding {
+	const enabled = host.read("/sys/module/apparmor/parameters/enabled")?.trim() === "Y";
+	return ok("AppArmor", enabled ? "on; rkt gives pods no profile of its own" : "not in use");
+}

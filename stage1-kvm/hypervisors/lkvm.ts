@@ -1,0 +1,125 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { fail } from "../../lib/errors.ts";
+import { stage1Rootfs } from "../../stage1/pod-paths.ts";
+import { requireHardware } from "./accelerator.ts";
+import { findProgram } from "./find-program.ts";
+import type { Hypervisor, Machine } from "./hypervisor.ts";
+import { diskParameters, kernelParameters } from "./kernel-parameters.ts";
+import { requireKernel } from "./require-kernel.ts";
+
+/** The name of the machine to lkvm's own commands: with HOME set to the pod directory nothing else is needed to tell it. */
+const NAME = "vm";
+/** lkvm listens there, below HOME; its path goes into an address, unix(7), and would be cut off silently. */
+const SOCKET = `.lkvm/${NAME}.sock`;
+const LONGEST_ADDRESS = 107;
+/** MAX_DISK_IMAGES of kvmtool. */
+const MOST_DISKS = 4;
+/** kvmtool has 2048 bytes, writes its own parameters first and cuts off what is too much. */
+const MOST_PARAMETERS = 1600;
+const VHOST = "/dev/vhost-vsock";
+/** Everything below, vsock(7), is taken: by the hypervisor, the host and local connections. */
+const FIRST_CID = 3;
+
+/** kvmtool, a small hypervisor for KVM alone. It serves the files itself, and its guest speaks to us by vsock(7). */
+export const lkvm: Hypervisor = {
+	find: ({ programs, environment, syscall }) => {
+		requireHardware("lkvm", syscall, environment);
+		const places = [programs, ...(environment.PATH ?? "").split(":").filter(path.isAbsolute)];
+		const program = findProgram(
+			"lkvm",
+			places.map((place) => path.join(place, "lkvm")),
+			"put kvmtool's program lkvm on PATH, or use --stage1-image=kvm",
+		);
+		requireKernel(kernelPath(programs), "npm run kernel -- x86_64 makes it, and npm run build puts it in");
+		if (!fs.existsSync(VHOST)) {
+			fail("hypervisor-unusable", `lkvm needs ${VHOST}`, { hint: "modprobe vhost_vsock" });
+		}
+		const home = homeDirectory();
+		return (machine) => ({
+			helper: [],
+			hypervisor: [program, ...lkvmArguments(machine)],
+			cid: contextId(machine.uuid),
+			qmp: false,
+			init: false,
+			environment: { HOME: home },
+		});
+	},
+};
+
+/** Random, as the UUID is; a number that another machine of the host has is refused when this one starts. */
+export function contextId(uuid: string): number {
+	return FIRST_CID + (Number.parseInt(uuid.slice(0, 8), 16) % (0x8000_0000 - FIRST_CID));
+}
+
+/**
+ * builtin-run.c of kvmtool, which splits at commas and cannot escape them: the shared directory is named relative to the
+ * pod directory, devices of the network and of disks have names of our own, and all other words are taken as they are.
+ */
+export function lkvmArguments(machine: Machine): string[] {
+	if (machine.disks.length > MOST_DISKS) {
+		fail(
+			"own-kernel-refuses",
+			`the pod has ${machine.disks.length} disks as volumes, with lkvm at most ${MOST_DISKS}`,
+			{ hint: "make several pods of it, or use --stage1-image=kvm" },
+		);
+	}
+	return [
+		"run",
+		`--name=${NAME}`,
+		`--cpus=${machine.cpus}`,
+		`--mem=${machine.memoryMiB}`,
+		"--console=virtio",
+		"--rng",
+		"--no-dhcp",
+		`--vsock=${contextId(machine.uuid)}`,
+		`--kernel=${kernelPath(machine.programs)}`,
+		`--disk=${stage1Rootfs("")}`,
+		...machine.disks.map(({ node, readOnly }) => `--disk=${node}${readOnly ? ",ro" : ""}`),
+		...(machine.nics.length === 0
+			? ["--network=mode=none"]
+			: machine.nics.map(({ tap, mac }) => `--network=mode=tap,tapif=${tap},guest_mac=${mac}`)),
+		`--params=${parameters(machine)}`,
+	];
+}
+
+function parameters(machine: Machine): string {
+	const text = [
+		"console=hvc0",
+		"root=/dev/root",
+		"rootfstype=9p",
+		"rootflags=trans=virtio,version=9p2000.L,cache=mmap",
+		"rw",
+		"panic=-1",
+		"noreplace-smp",
+		"no_timer_check",
+		"tsc=reliable",
+		// There is no ACPI that could switch the machine off. lkvm ends when it is started again, by the keyboard's chip.
+		"reboot=k",
+		"rkt_off=reboot",
+		...diskParameters(machine.disks, "vd"),
+		...(machine.disks.length === 0 ? [] : ["rkt_disks_in_order=1"]),
+		...kernelParameters(machine.debug, machine.environment, machine.parameters),
+	].join(" ");
+	if (Buffer.byteLength(text) <= MOST_PARAMETERS) return text;
+	return fail(
+		"kernel-parameters-invalid",
+		`${text.length} bytes of kernel parameters are too long for lkvm`,
+		{
+			hint: `shorten RKT_HYPERVISOR_EXTRA_KERNEL_PARAMS; all together may have ${MOST_PARAMETERS} bytes`,
+		},
+	);
+}
+
+function homeDirectory(): string {
+	const home = fs.realpathSync(".");
+	if (Buffer.byteLength(path.join(home, SOCKET)) <= LONGEST_ADDRESS) return home;
+	return fail("hypervisor-unusable", `lkvm cannot make its socket ${SOCKET} in ${home}`, {
+		hint: "choose a data directory with a shorter path with --dir",
+	});
+}
+
+/** A bzImage, nothing else is loaded on x86. */
+function kernelPath(programs: string): string {
+	return path.join(programs, "bzImage");
+}
