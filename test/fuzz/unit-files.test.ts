@@ -35,6 +35,7 @@ const unit: fc.Arbitrary<AppUnit> = fc.record({
 	ownKernel: fc.boolean(),
 	devices: fc.constant([]),
 	sockets: fc.constant([]),
+	stopSignal: fc.option(fc.integer({ min: 1, max: 31 }), { nil: undefined }),
 });
 
 /** The properties of units by their names, systemctl(1). */

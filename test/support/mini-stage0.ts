@@ -51,7 +51,7 @@ export interface MiniStage0 {
 	call(pod: MiniPod, entrypoint: "gc" | "stop", args?: readonly string[]): MiniResult;
 	/** The words of a command that runs another one in an app of a running pod; the working directory is the pod's. */
 	enterCommand(pod: MiniPod, app: string, command: readonly string[]): string[];
-	/** Runs such a command to its end, with these further descriptors. */
+	/** Runs such a command to its end; `descriptors` are inherited. */
 	enter(pod: MiniPod, app: string, command: readonly string[], descriptors?: readonly number[]): MiniResult;
 	/** Runs the probe of the isolation there, with JSON as its output. */
 	probe(pod: MiniPod, app: string): MiniResult;
