@@ -17,16 +17,26 @@ export interface ImportOciOptions {
 	readonly latest: boolean;
 	/** No signature was checked. */
 	readonly insecure: boolean;
+	/** Who signed it, as in {@link ImageRecord}. */
+	readonly signer?: string | undefined;
 }
 
 /** Makes an OCI image an image of the store: its layers, then the manifest that is made from it, then the record. */
 export async function importOciImage(image: OciImage, options: ImportOciOptions): Promise<ImageRecord> {
-	const { store, log, latest, insecure } = options;
+	const { store, log, latest, insecure, signer } = options;
 	const manifest = imageManifestOf(image, (line) => log.info(`${image.source}: ${line}`));
 	const manifestText = serializeManifest(manifest);
 	const layers = image.layers.map(({ diffId }) => diffId);
 	checkLayerList(manifestText, layers, image.source);
 	await importLayers(image, options);
 	crashPoint("oci-layers-there");
-	return store.importLayered({ manifest, manifestText, layers, source: image.source, latest, insecure });
+	return store.importLayered({
+		manifest,
+		manifestText,
+		layers,
+		source: image.source,
+		latest,
+		insecure,
+		signer,
+	});
 }

@@ -261,6 +261,8 @@ t.test("images of a registry", async (t) => {
 		const verified = await rkt("fetch", url("cosigned:1"));
 		ok(verified, "signed with cosign");
 		t.match(verified.stderr, /signature verified:\n.*cosign key [0-9a-f]{64}/);
+		const inspected = await rkt("image", "inspect", verified.stdout.trim());
+		t.match(inspected.stdout, /^signature: verified, cosign:[0-9a-f]{64}$/m, "who signed is on record");
 		await skopeo("copy", "-q", url("app:2"), url("cosigned:1"));
 		refused(
 			await rkt("fetch", url("cosigned:1")),
