@@ -81,8 +81,8 @@ export function createTreeStore(layout: StoreLayout, syscall: Syscall): TreeStor
 		partsOf: (key) => partsOf(layout, requireRecord(layout, key)),
 		lowersOf: (treeId) => treeLowers(layout, treeId),
 		verifyTree: async (key) => {
-			const { treeId, rendered } = locateTree(layout, requireRecord(layout, key));
-			if (!rendered) return { state: "not-rendered" };
+			const treeId = treeIdOf(layout, requireRecord(layout, key));
+			if (!isMarked(layout, treeId)) return { state: "not-rendered" };
 			const { verifyTree } = await import("./verify-tree.ts");
 			return verifyTree(layout, syscall, treeId);
 		},
@@ -141,8 +141,13 @@ function locateTree(layout: StoreLayout, record: ImageRecord): RenderedTree & { 
 	const directory = layout.tree(treeId);
 	const rootfs = path.join(directory, "rootfs");
 	const whole = readTreeLayers(directory) !== null;
-	const rendered = whole && fs.existsSync(path.join(directory, "rendered"));
+	const rendered = whole && isMarked(layout, treeId);
 	return { treeId, rootfs, lowers: whole ? treeLowers(layout, treeId) : [rootfs], rendered };
+}
+
+/** Of a tree that was written to its end. */
+function isMarked(layout: StoreLayout, treeId: string): boolean {
+	return fs.existsSync(path.join(layout.tree(treeId), "rendered"));
 }
 
 /** The marker goes first: what is left of a killed removal is no tree. */
@@ -164,7 +169,6 @@ export function emptyTree(layout: StoreLayout, treeId: string): void {
 }
 
 function readSize(layout: StoreLayout, treeId: string): number {
-	const directory = layout.tree(treeId);
-	if (!fs.existsSync(path.join(directory, "rendered"))) return 0;
-	return Number(fs.readFileSync(path.join(directory, "size"), "utf8"));
+	if (!isMarked(layout, treeId)) return 0;
+	return Number(fs.readFileSync(path.join(layout.tree(treeId), "size"), "utf8"));
 }
