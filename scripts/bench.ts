@@ -2,7 +2,9 @@
  * Measures rkt beside an empty Node, other container programs that are installed and, if given, another rkt.
  * Prints Markdown; with --update FILE the text between the marks in that file is replaced by it.
  *
- * usage: node dist/scripts/bench.cjs [--runs N] [--peer PATH] [--update FILE]
+ * usage: node dist/scripts/bench.cjs [--runs N] [--peer PATH] [--only WORDS] [--update FILE]
+ *
+ * With --only, the sections that have these words in their titles.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -13,10 +15,12 @@ import { distDirectory } from "../test/support/dist-directory.ts";
 import { busyboxFiles, imageManifest, makeAci } from "../test/support/make-aci.ts";
 import { enterPrivateHost } from "../test/support/private-host.ts";
 import { type Contestant, call, otherRuntimes, rktCase, rktContestant } from "./bench/contestants.ts";
+import { IMAGE_FILES } from "./bench/layered-image.ts";
 import { describeMachine } from "./bench/machine.ts";
 import { measureMachines } from "./bench/machines.ts";
 import { type Case, measure } from "./bench/measure.ts";
 import { bootMinimalRoot, completeMinimalRoot } from "./bench/minimal-root.ts";
+import { fetchOciImages } from "./bench/oci-images.ts";
 import { throughputTable, timesTable } from "./bench/report.ts";
 
 const IMAGE = "example.com/busybox";
@@ -33,6 +37,7 @@ async function main(): Promise<void> {
 		options: {
 			runs: { type: "string", default: "15" },
 			peer: { type: "string" },
+			only: { type: "string", default: "" },
 			update: { type: "string" },
 		},
 	});
@@ -41,7 +46,7 @@ async function main(): Promise<void> {
 		const contestants = [rktContestant("rkt", path.join(distDirectory(), "rkt"), directory)];
 		if (values.peer !== undefined)
 			contestants.push(rktContestant("peer", path.resolve(values.peer), directory));
-		const text = await runAll({ directory, runs: Number(values.runs), contestants });
+		const text = await runAll({ directory, runs: Number(values.runs), contestants }, values.only);
 		console.log(text);
 		if (values.update !== undefined) updateFile(values.update, text);
 	} finally {
@@ -49,24 +54,32 @@ async function main(): Promise<void> {
 	}
 }
 
-async function runAll(bench: Bench): Promise<string> {
+async function runAll(bench: Bench, only: string): Promise<string> {
 	const machine = await describeMachine();
 	const image = path.join(bench.directory, "busybox.aci");
 	await makeAci(image, { manifest: imageManifest(IMAGE), files: busyboxFiles() });
 	for (const one of bench.contestants) call(one, "--insecure-options=image", "fetch", image);
 	const rootfs = path.join(bench.directory, "rootfs");
 	call(bench.contestants[0] as Contestant, "image", "render", "--rootfs-only", IMAGE, rootfs);
-	const sections = [
-		`Machine: ${machine}. Median of ${bench.runs} interleaved runs.`,
-		`### Light commands\n\n${await lightCommands(bench)}`,
-		`### A pod that prints one line\n\n${await startPods(bench, rootfs)}`,
-		`### Preparing and collecting a pod\n\n${await prepareAndCollect(bench)}`,
-		`### Fetching a compressed image of 300 MB from a file\n\n${await fetchImage(bench)}`,
-		`### Light commands with 200 prepared pods\n\n${await withManyPods(bench)}`,
-		`### The same pod on every engine\n\n${await onEngines(bench)}`,
-		`### On a machine that systemd runs\n\n${onSystemdHost(bench.runs)}`,
+	const sections: readonly (readonly [title: string, run: () => string | Promise<string>])[] = [
+		["Light commands", () => lightCommands(bench)],
+		["A pod that prints one line", () => startPods(bench, rootfs)],
+		["Preparing and collecting a pod", () => prepareAndCollect(bench)],
+		["Fetching a compressed image of 300 MB from a file", () => fetchImage(bench)],
+		[`Fetching an OCI image of 300 MB, ${IMAGE_FILES} files and ten layers`, () => fetchOci(bench)],
+		["Light commands with 200 prepared pods", () => withManyPods(bench)],
+		["The same pod on every engine", () => onEngines(bench)],
+		["On a machine that systemd runs", () => onSystemdHost(bench.runs)],
 	];
-	return sections.join("\n\n");
+	const texts = [`Machine: ${machine}. Median of ${bench.runs} interleaved runs.`];
+	for (const [title, run] of sections.filter(([title]) => title.includes(only))) {
+		texts.push(`### ${title}\n\n${await run()}`);
+	}
+	return texts.join("\n\n");
+}
+
+function fetchOci({ directory, contestants, runs }: Bench): Promise<string> {
+	return fetchOciImages({ directory, contestants, rounds: Math.ceil(runs / 3) });
 }
 
 async function lightCommands(bench: Bench): Promise<string> {

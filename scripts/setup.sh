@@ -15,8 +15,9 @@ packages="systemd systemd-container dbus containernetworking-plugins iptables ip
 case $purpose in
 	build) ;;
 	demo) packages="$packages openssl curl" ;;
-	test) packages="$packages openssl busybox-static acl attr zsh fish groff-base jq qemu-system-x86 user-mode-linux" ;;
-	bench) packages="$packages busybox-static time" ;;
+	test) packages="$packages openssl busybox-static acl attr zsh fish groff-base jq qemu-system-x86 user-mode-linux
+		docker-registry skopeo umoci buildah" ;;
+	bench) packages="$packages busybox-static time docker-registry skopeo umoci podman" ;;
 	*)
 		echo "setup: unknown purpose '$purpose'; use build, demo, test or bench" >&2
 		exit 2

@@ -2,6 +2,8 @@
 export const GUEST_NETWORK_FILE = "/rkt/vm/network";
 /** Where the guest's agent finds its channel, when that is no device; stage1-kvm/host/vsock.c writes it. */
 export const GUEST_CHANNEL = "/rkt/vm/channel";
+/** Parameters of the guest's kernel that its init sets: `FILE=VALUE` a line, files below /proc/sys. */
+export const GUEST_SYSCTL_FILE = "/rkt/vm/sysctl";
 /** The exit status of the pod, which the guest writes before it powers off. */
 export const GUEST_POD_STATUS = "/rkt/pod-status";
 /** Runs the agent; names with an underscore cannot be those of an app. */

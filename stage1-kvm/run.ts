@@ -10,9 +10,10 @@ import { ownDirectory } from "../stage1/run/own-files.ts";
 import { type PreparedPod, preparePod } from "../stage1/run/prepare-pod.ts";
 import { releasePod } from "../stage1/run/release-pod.ts";
 import { localConfig, makeRunContext, type RunContext } from "../stage1/run/run-context.ts";
+import { podSysctls, sysctlText } from "../stage1/security/sysctls.ts";
 import { handOnTrace } from "../stage1/trace.ts";
 import { machineDisks } from "./disks.ts";
-import { GUEST_CHANNEL, GUEST_NETWORK_FILE, GUEST_POD_STATUS } from "./guest-paths.ts";
+import { GUEST_CHANNEL, GUEST_NETWORK_FILE, GUEST_POD_STATUS, GUEST_SYSCTL_FILE } from "./guest-paths.ts";
 import type { Disk, Machine, MachineCommand } from "./hypervisors/hypervisor.ts";
 import { machineSize } from "./hypervisors/machine-size.ts";
 import { findHypervisor } from "./hypervisors/table.ts";
@@ -80,6 +81,9 @@ function become(
 	const { prepared, disks, lockFd, registration } = parts;
 	const guest = setUpGuestNetwork(prepared.hostname);
 	fs.writeFileSync(podPaths.inStage1(pod.directory, GUEST_NETWORK_FILE), guest.text);
+	const owners = prepared.apps.map(({ spec, sysctls }) => ({ app: spec.app, sysctls }));
+	const sysctls = sysctlText(podSysctls(owners, { network: false, ipc: false }));
+	fs.writeFileSync(podPaths.inStage1(pod.directory, GUEST_SYSCTL_FILE), sysctls);
 	const trace = handOnTrace(pod.directory);
 	const machine: Machine = {
 		uuid: options.uuid,

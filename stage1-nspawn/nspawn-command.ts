@@ -15,6 +15,8 @@ export interface NspawnOptions {
 	readonly register: boolean;
 	/** Use the cgroup in which this process is. */
 	readonly keepUnit: boolean;
+	/** NIS domain name of the pod, setdomainname(2). */
+	readonly domainName: string | undefined;
 	/** systemd of the host waits for the pod to be ready. */
 	readonly notifyReady: boolean;
 	/** What a pod that is traced has to be told, NAME=VALUE. */
@@ -53,8 +55,11 @@ export function nspawnArguments(nspawn: NspawnOptions): string[] {
 	];
 }
 
-function initArguments({ options, streams, trace }: NspawnOptions): string[] {
-	const shim = streams === "keeper" ? ["--keep-stdio"] : [];
+function initArguments({ options, streams, domainName, trace }: NspawnOptions): string[] {
+	const shim = [
+		...(streams === "keeper" ? ["--keep-stdio"] : []),
+		...(domainName === undefined ? [] : [`--domain-name=${domainName}`]),
+	];
 	const quiet = options.debug ? [] : ["--log-target=null", "--show-status=0"];
 	// In a container systemd takes for its own arguments what the kernel's command line would say, kernel-command-line(7).
 	const passedOn = trace === undefined ? [] : [`systemd.setenv=${trace}`];
@@ -63,11 +68,12 @@ function initArguments({ options, streams, trace }: NspawnOptions): string[] {
 
 /**
  * The environment of systemd-nspawn: the caller's, without what is meant for stage1. nspawn passes none of it on to
- * the pod but LISTEN_FDS and TERM.
+ * the pod but LISTEN_FDS and TERM. `ownIpc`: the caller is in the IPC namespace that the pod is to have.
  */
 export function nspawnEnvironment(
 	caller: Readonly<Record<string, string>>,
 	options: RunOptions,
+	ownIpc: boolean,
 ): Record<string, string> {
 	const inherited = Object.entries(caller).filter(([name]) => !/^(RKT_|NODE_|SYSTEMD_)/.test(name));
 	return {
@@ -78,7 +84,7 @@ export function nspawnEnvironment(
 		SYSTEMD_NSPAWN_CONTAINER_SERVICE: "rkt",
 		// The shim installs a filter that was compiled beforehand; this saves 35 ms of a start.
 		SYSTEMD_SECCOMP: "0",
-		...(options.ipc === "parent" ? { SYSTEMD_NSPAWN_SHARE_NS_IPC: "true" } : {}),
+		...(options.ipc === "parent" || ownIpc ? { SYSTEMD_NSPAWN_SHARE_NS_IPC: "true" } : {}),
 		...(options.disablePaths ? { SYSTEMD_NSPAWN_API_VFS_WRITABLE: "yes" } : {}),
 	};
 }

@@ -4,11 +4,13 @@ import { joinPodCgroups, type OwnCgroups, type PodCgroups } from "../stage1/cgro
 import { podDevices } from "../stage1/cgroups/pod-devices.ts";
 import type { Stage1Context } from "../stage1/entrypoints.ts";
 import { choosePlacement, type Placement } from "../stage1/machined.ts";
+import { parseNetList } from "../stage1/network/net-list.ts";
 import * as podPaths from "../stage1/pod-paths.ts";
 import { keepLock } from "../stage1/run/keep-lock.ts";
 import { type PreparedPod, preparePod } from "../stage1/run/prepare-pod.ts";
 import { releasePod } from "../stage1/run/release-pod.ts";
 import { localConfig, makeRunContext, type RunContext } from "../stage1/run/run-context.ts";
+import { type PodSysctls, podSysctls, setSysctls } from "../stage1/security/sysctls.ts";
 import { passedDescriptors } from "../stage1/sockets/passed-sockets.ts";
 import { handOnTrace } from "../stage1/trace.ts";
 import { findNspawn, nspawnArguments, nspawnEnvironment } from "./nspawn-command.ts";
@@ -34,7 +36,15 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 		mountNspawnDirectory(context.syscall);
 		await cgroups?.joined;
 		restrictDevices(context, prepared.apps, cgroups);
-		return become(program, context, { ...prepared, placement, lockFd });
+		const sysctls = readSysctls(context, prepared.apps);
+		const ownIpc = setSysctls(context.syscall, sysctls);
+		return become(program, context, {
+			...prepared,
+			placement,
+			lockFd,
+			ownIpc,
+			domainName: sysctls.domainName,
+		});
 	} catch (error) {
 		await cgroups?.joined.catch(() => undefined);
 		for (const step of context.wayBack) step();
@@ -65,11 +75,21 @@ function restrictDevices(
 	for (const { unit, devices } of apps) cgroups?.restrictAppDevices(unit.app, podDevices(devices));
 }
 
-function become(
-	program: string,
-	context: RunContext,
-	parts: PreparedPod & { placement: Placement; lockFd: number | undefined },
-): never {
+function readSysctls({ options }: RunContext, apps: readonly PreparedApp[]): PodSysctls {
+	const owners = apps.map(({ spec, sysctls }) => ({ app: spec.app, sysctls }));
+	const network = parseNetList([options.net]).kind === "host";
+	return podSysctls(owners, { network, ipc: options.ipc === "parent" });
+}
+
+interface Start {
+	readonly placement: Placement;
+	readonly lockFd: number | undefined;
+	/** This process is in the IPC namespace that the pod is to have. */
+	readonly ownIpc: boolean;
+	readonly domainName: string | undefined;
+}
+
+function become(program: string, context: RunContext, parts: PreparedPod & Start): never {
 	const { pod, options, environment } = context;
 	const { hostname, apps, placement, lockFd } = parts;
 	const argv = nspawnArguments({
@@ -77,11 +97,12 @@ function become(
 		capabilities: [...new Set(apps.flatMap((app) => app.capabilities))],
 		register: placement.register,
 		keepUnit: placement.keepUnit,
+		domainName: parts.domainName,
 		notifyReady: environment.NOTIFY_SOCKET !== undefined,
 		trace: handOnTrace(pod.directory),
 	});
 	context.log.debug(`exec ${argv.join(" ")}`);
 	replaceFile(podPaths.ppidPath(pod.directory), `${process.pid}\n`, 0o644);
 	const kept = [...(lockFd === undefined ? [] : [lockFd]), ...passedDescriptors(environment, process.pid)];
-	return context.syscall.execve(program, argv, nspawnEnvironment(environment, options), kept);
+	return context.syscall.execve(program, argv, nspawnEnvironment(environment, options, parts.ownIpc), kept);
 }

@@ -5,8 +5,10 @@ export type Compression = "gzip" | "bzip2" | "xz" | "none";
 
 const SNIFFED = 512;
 
+export type KnownFormat = Compression | "zstd";
+
 interface Format {
-	readonly compression: Compression | "zstd";
+	readonly compression: KnownFormat;
 	readonly offset: number;
 	readonly magic: Buffer;
 }
@@ -54,12 +56,13 @@ function refuseFormat(head: Buffer, format: "zstd" | undefined, source: string):
 	return refuseAci(source, "it is neither a tar archive nor one compressed with gzip, bzip2 or xz");
 }
 
-function formatOf(head: Buffer): Compression | "zstd" | undefined {
+/** What data that begins with these bytes is. */
+export function formatOf(head: Buffer): KnownFormat | undefined {
 	return FORMATS.find(({ offset, magic }) => head.subarray(offset, offset + magic.length).equals(magic))
 		?.compression;
 }
 
-interface Sniffed {
+export interface Sniffed {
 	readonly head: Buffer;
 	readonly chunks: AsyncIterable<Buffer>;
 	/** Lets go of the stream when `chunks` are not wanted. */
@@ -67,7 +70,7 @@ interface Sniffed {
 }
 
 /** The first bytes of a stream, and the whole stream again. */
-async function sniff(input: AsyncIterable<Buffer>): Promise<Sniffed> {
+export async function sniff(input: AsyncIterable<Buffer>): Promise<Sniffed> {
 	const iterator = input[Symbol.asyncIterator]();
 	const first: Buffer[] = [];
 	for (let length = 0; length < SNIFFED; ) {

@@ -33,7 +33,7 @@ function* walk(
 	seen: Map<string, string>,
 ): Generator<AciContent> {
 	const stats = lstatSync(file, { bigint: true });
-	const content = describe(file, name, stats, options, seen);
+	const content = describeFile(file, name, stats, options, seen);
 	if (content === undefined) return;
 	yield content;
 	if (content.entry.type !== "directory") return;
@@ -42,7 +42,8 @@ function* walk(
 	}
 }
 
-function describe(
+/** One file as an entry; undefined for a socket. `seen` collects the first names of files that have several. */
+export function describeFile(
 	file: string,
 	name: string,
 	stats: BigIntStats,

@@ -12,7 +12,7 @@ const GUNZIP_CHUNK = 256 * 1024;
 
 /** The decompressed stream: gzip in this process, the others through the programs of the host. */
 export function expand(
-	compression: "gzip" | "bzip2" | "xz",
+	compression: "gzip" | "bzip2" | "xz" | "zstd",
 	input: AsyncIterable<Buffer>,
 	source: string,
 ): AsyncIterable<Buffer> {
@@ -29,6 +29,14 @@ export function expand(
 			);
 		case "bzip2":
 			return filter("bzip2", ["--decompress", "--stdout"], input, source);
+		case "zstd":
+			// A window may claim 2 GiB; zstd --ultra -22 needs 128 MiB.
+			return filter(
+				"zstd",
+				["--decompress", "--stdout", "--quiet", "--memory=128MiB", "--no-sparse"],
+				input,
+				source,
+			);
 	}
 }
 

@@ -1,7 +1,8 @@
 import { quote } from "../types/quote.ts";
 import type { TarEntry } from "./entry.ts";
+import { checkDetails } from "./entry-rules.ts";
 import type { AciLimits } from "./limits.ts";
-import { cleanPath, decodeName, NAME_MAX, PATH_MAX } from "./path-rules.ts";
+import { cleanPath } from "./path-rules.ts";
 import { refuseAci, refuseSize } from "./refuse.ts";
 import type { RawEntry } from "./tar-read.ts";
 
@@ -17,11 +18,6 @@ export interface Layout {
 	/** Entries so far. */
 	readonly entries: number;
 }
-
-const LARGEST_ID = 0xfffffffe;
-
-/** Character devices that every app has anyway, as `major:minor` (Linux, Documentation/admin-guide/devices.txt). */
-const HARMLESS_DEVICES = ["1:3", "1:5", "1:7", "1:8", "1:9", "5:0", "5:1", "5:2"];
 
 /**
  * Holds an archive to the layout of the specification (appc 0.8.11, Image Layout) and to what can be unpacked
@@ -95,19 +91,9 @@ function checkEntry(raw: RawEntry, source: string): TarEntry | undefined {
 	const path = cleanPath(raw.name, "name", source);
 	if (path === "" && raw.type === "directory") return undefined;
 	checkPlace(path, raw, source);
-	if (raw.size > 0 && raw.type !== "file") refuseAci(source, `${quote(path)} is a ${raw.type} with content`);
-	checkID(raw.uid, path, source);
-	checkID(raw.gid, path, source);
-	const { type, mode, uid, gid, size, mtimeNs } = raw;
-	const entry: TarEntry = { path, type, mode, uid, gid, size, mtimeNs };
-	if (type === "directory" || type === "file")
-		return raw.xattrs.size === 0 ? entry : withXattrs(entry, raw.xattrs, source);
-	return { ...entry, ...typeDetails(raw, path, source) };
-}
-
-function checkID(id: number, path: string, source: string): void {
-	if (id < 0 || id > LARGEST_ID)
-		refuseAci(source, `${quote(path)} belongs to the impossible user or group ${id}`);
+	const cleanTarget = (name: string): string => cleanPath(name, "hard link target", source);
+	// ACLs, SELinux labels and trusted attributes are no part of an image.
+	return checkDetails(raw, path, cleanTarget, () => "drop", source);
 }
 
 function checkPlace(path: string, { type }: RawEntry, source: string): void {
@@ -118,64 +104,4 @@ function checkPlace(path: string, { type }: RawEntry, source: string): void {
 	} else if (!path.startsWith("rootfs/")) {
 		refuseAci(source, `it holds ${quote(path)}; only manifest and rootfs may stand at the top`);
 	}
-}
-
-function typeDetails(raw: RawEntry, path: string, source: string): Partial<TarEntry> {
-	switch (raw.type) {
-		case "hardlink":
-			return { linkTarget: cleanPath(raw.linkName, "hard link target", source) };
-		case "symlink":
-			return { linkTarget: checkSymlink(raw.linkName, path, source) };
-		case "character-device":
-		case "block-device":
-			return { device: checkDevice(raw, path, source) };
-		default:
-			return {};
-	}
-}
-
-/** Where a symlink points does not matter: nothing is ever written or read through it outside of its root. */
-function checkSymlink(target: string, path: string, source: string): string {
-	const text = decodeName(target, "symlink target", source);
-	if (text === "" || target.length > PATH_MAX) {
-		refuseAci(source, `${quote(path)} is a symlink with an empty or overlong target`);
-	}
-	return text;
-}
-
-function checkDevice(
-	{ type, major, minor }: RawEntry,
-	path: string,
-	source: string,
-): { major: number; minor: number } {
-	if (type !== "character-device" || !HARMLESS_DEVICES.includes(`${major}:${minor}`)) {
-		refuseAci(
-			source,
-			`${quote(path)} is the ${type} ${major}:${minor}; of devices only null, zero, full, random, urandom, tty, console and ptmx are allowed`,
-		);
-	}
-	return { major, minor };
-}
-
-/** Capabilities of files have three sizes (linux/capability.h); anything else would fail when it is written. */
-const CAPABILITY_SIZES = [12, 20, 24];
-
-/**
- * File capabilities and the user's own attributes, as in rkt; ACLs, SELinux labels and trusted attributes are
- * dropped, as are `user.overlay.` attributes: overlayfs may take those for its own white-outs.
- */
-function withXattrs(entry: TarEntry, xattrs: ReadonlyMap<string, Buffer>, source: string): TarEntry {
-	const { path } = entry;
-	const kept = new Map<string, Buffer>();
-	for (const [name, value] of xattrs) {
-		if (name === "security.capability") {
-			if (!CAPABILITY_SIZES.includes(value.length))
-				refuseAci(source, `${quote(path)} has malformed capabilities`);
-		} else if (!name.startsWith("user.") || name.startsWith("user.overlay.")) continue;
-		if (name.length > NAME_MAX || value.length > 0xffff || /[\0\ufffd]/.test(name)) {
-			refuseAci(source, `${quote(path)} has the impossible attribute ${quote(name)}`);
-		}
-		kept.set(name, value);
-	}
-	return kept.size === 0 ? entry : { ...entry, xattrs: kept };
 }

@@ -1,10 +1,10 @@
-import { createHash } from "node:crypto";
 import { type ImageManifest, parseImageManifest } from "../schema/image-manifest.ts";
 import { type ImageID, imageIDFromDigest } from "../types/image-id.ts";
 import { type Compression, decompress } from "./decompress.ts";
 import type { EntryBody, TarEntry } from "./entry.ts";
 import { createLayout } from "./layout.ts";
 import { type AciLimits, DEFAULT_ACI_LIMITS } from "./limits.ts";
+import { createMeter } from "./meter.ts";
 import { refuseAci, refuseSize } from "./refuse.ts";
 import { type RawEntry, readTar } from "./tar-read.ts";
 
@@ -42,7 +42,7 @@ export interface ReadAci {
 export async function readAci(input: AsyncIterable<Buffer>, options: ReadAciOptions): Promise<ReadAci> {
 	const { source } = options;
 	const limits = { ...DEFAULT_ACI_LIMITS, ...options.limits };
-	const meter = createMeter(source, limits);
+	const meter = createMeter("sha512", source, limits);
 	const { compression, chunks } = await decompress(meter.compressed(input), source);
 	const layout = createLayout(source, limits);
 	let manifestText: string | undefined;
@@ -60,7 +60,9 @@ export async function readAci(input: AsyncIterable<Buffer>, options: ReadAciOpti
 	await readTar(meter.expanded(chunks, options.onUncompressedChunk), source, visit);
 	layout.finish();
 	if (manifest === undefined || manifestText === undefined) return refuseAci(source, "it has no manifest");
-	return { ...meter.result(), compression, manifest, manifestText, entries: layout.entries };
+	const { digest, uncompressedBytes } = meter.result();
+	const imageId = imageIDFromDigest(digest);
+	return { imageId, uncompressedBytes, compression, manifest, manifestText, entries: layout.entries };
 }
 
 function checkFileSize({ size }: RawEntry, limits: AciLimits, source: string): void {
@@ -82,49 +84,4 @@ async function readManifest(
 	const bytes = Buffer.concat(pieces);
 	const text = bytes.toString("utf8");
 	return Buffer.from(text).equals(bytes) ? text : refuseAci(source, "its manifest is not valid UTF-8");
-}
-
-interface Meter {
-	compressed(input: AsyncIterable<Buffer>): AsyncGenerator<Buffer>;
-	expanded(
-		input: AsyncIterable<Buffer>,
-		onChunk: ReadAciOptions["onUncompressedChunk"],
-	): AsyncGenerator<Buffer>;
-	result(): { readonly imageId: ImageID; readonly uncompressedBytes: number };
-}
-
-/** Counts both sides of the decompression, hashes what comes out, and stops archives that grow without measure. */
-function createMeter(source: string, limits: AciLimits): Meter {
-	const hash = createHash("sha512");
-	let bytesIn = 0;
-	let bytesOut = 0;
-	const check = (): void => {
-		if (bytesOut > limits.maxExpandedBytes) {
-			refuseSize(source, `more than ${limits.maxExpandedBytes} bytes when expanded`);
-		}
-		if (bytesOut > limits.ratioFloorBytes && bytesOut > bytesIn * limits.maxRatio) {
-			refuseSize(source, `it expands to more than ${limits.maxRatio} times its size`);
-		}
-	};
-	return {
-		compressed: async function* (input) {
-			for await (const chunk of input) {
-				bytesIn += chunk.length;
-				if (bytesIn > limits.maxExpandedBytes)
-					refuseSize(source, `more than ${limits.maxExpandedBytes} bytes`);
-				yield chunk;
-			}
-		},
-		expanded: async function* (input, onChunk) {
-			for await (const chunk of input) {
-				bytesOut += chunk.length;
-				check();
-				hash.update(chunk);
-				const pending = onChunk?.(chunk);
-				if (pending !== undefined) await pending;
-				yield chunk;
-			}
-		},
-		result: () => ({ imageId: imageIDFromDigest(hash.digest()), uncompressedBytes: bytesOut }),
-	};
 }

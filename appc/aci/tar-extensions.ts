@@ -20,7 +20,7 @@ export const NO_EXTENSIONS: Extensions = {};
 
 /** The extensions of the next entry with one more header of the flags x, g, L or K. Errors: `aci-invalid`, `aci-truncated`. */
 export async function extend(
-	reader: ByteReader,
+	reader: Pick<ByteReader, "read">,
 	header: RawHeader,
 	extensions: Extensions,
 	source: string,
@@ -47,7 +47,7 @@ function extendName(flag: string, data: Buffer, extensions: Extensions, source: 
 	return { ...extensions, [member]: data.toString("latin1", 0, end === -1 ? data.length : end) };
 }
 
-async function readPadded(reader: ByteReader, size: number, source: string): Promise<Buffer> {
+async function readPadded(reader: Pick<ByteReader, "read">, size: number, source: string): Promise<Buffer> {
 	const padded = Math.ceil(size / BLOCK) * BLOCK;
 	const data = await reader.read(padded);
 	if (data.length < padded) refuseTruncated(source, "inside an extended header");

@@ -33,6 +33,11 @@ const TYPES: Record<string, EntryType> = {
 	"6": "fifo",
 };
 
+export interface TarRules {
+	/** The data may stop after any entry: for archives whose digest is known, which tells whether they are whole. */
+	readonly endMarkOptional?: boolean;
+}
+
 const NO_RECORDS: PaxRecords = new Map();
 const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map();
 
@@ -47,12 +52,14 @@ export async function readTar(
 	chunks: AsyncIterable<Buffer>,
 	source: string,
 	visit: (entry: RawEntry) => Promise<void> | void,
+	{ endMarkOptional = false }: TarRules = {},
 ): Promise<void> {
 	const reader = createByteReader(chunks);
 	try {
 		let extensions = NO_EXTENSIONS;
 		for (;;) {
 			const block = reader.readNow(BLOCK) ?? (await reader.read(BLOCK));
+			if (block.length === 0 && endMarkOptional) break;
 			const header = readHeader(block, source);
 			if (header === undefined) break;
 			if ("xgLK".includes(header.flag)) {

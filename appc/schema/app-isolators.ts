@@ -30,11 +30,23 @@ export interface AppLimits {
 	};
 	readonly apparmorProfile?: string;
 	readonly sysctls?: Readonly<Record<string, string>>;
+	/** By the name of getrlimit(2) without `RLIMIT_`. */
+	readonly rlimits?: Readonly<Record<string, ResourceLimit>>;
+	/** Bytes a second of each block device, in each direction. */
+	readonly blockBandwidth?: bigint;
+	/** Operations a second of each block device, in each direction. */
+	readonly blockIops?: bigint;
 	/** Names of isolators that the kernel interface of this program has no use for. */
 	readonly unused: readonly string[];
 }
 
-const UNUSED = ["resource/block-bandwidth", "resource/block-iops", "resource/network-bandwidth"];
+/** Undefined is no limit. */
+export interface ResourceLimit {
+	readonly soft: number | undefined;
+	readonly hard: number | undefined;
+}
+
+const UNUSED = ["resource/network-bandwidth"];
 
 /**
  * Reads the isolators of an app (pod.md §6). Of memory, cpu, pids and no-new-privileges the last one counts,
@@ -57,6 +69,9 @@ export function readIsolators(isolators: readonly Isolator[]): AppLimits {
 		selinuxContext: isolatorValues(isolators, "os/linux/selinux-context").at(-1),
 		apparmorProfile: isolatorValues(isolators, "os/linux/apparmor-profile").at(-1)?.profile,
 		sysctls: isolatorValues(isolators, "os/unix/sysctl").at(-1),
+		rlimits: readResourceLimits(isolators),
+		blockBandwidth: bytes(isolatorValues(isolators, "resource/block-bandwidth").at(-1)?.limit),
+		blockIops: bytes(isolatorValues(isolators, "resource/block-iops").at(-1)?.limit),
 		unused: isolators.map(({ name }) => name).filter((name) => UNUSED.includes(name)),
 	});
 }
@@ -75,6 +90,19 @@ function bytes(quantity: string | undefined): bigint | undefined {
 
 function milli(quantity: string | undefined): bigint | undefined {
 	return quantity === undefined ? undefined : quantityMilli(parseQuantity(quantity));
+}
+
+function readResourceLimits(isolators: readonly Isolator[]): AppLimits["rlimits"] {
+	const limits = isolatorValues(isolators, "os/unix/rlimits").at(-1);
+	if (limits === undefined) return undefined;
+	const number = (limit: number | "unlimited"): number | undefined =>
+		limit === "unlimited" ? undefined : limit;
+	return Object.fromEntries(
+		Object.entries(limits).map(([name, { soft, hard }]) => [
+			name.replace("RLIMIT_", ""),
+			{ soft: number(soft ?? hard), hard: number(hard) },
+		]),
+	);
 }
 
 function readCapabilities(isolators: readonly Isolator[]): AppLimits["capabilities"] {

@@ -9,6 +9,12 @@ export interface Isolator {
 	value?: unknown;
 }
 
+/** What a process may use, getrlimit(2), without `RLIMIT_`. */
+export const RESOURCES = [
+	...(["AS", "CORE", "CPU", "DATA", "FSIZE", "LOCKS", "MEMLOCK", "MSGQUEUE"] as const),
+	...(["NICE", "NOFILE", "NPROC", "RSS", "RTPRIO", "RTTIME", "SIGPENDING", "STACK"] as const),
+] as const;
+
 /** A quantity: text or number in JSON, canonical text when parsed. Limits are never negative. */
 const quantity = once(() =>
 	z.pipe(
@@ -84,6 +90,24 @@ const sysctls = once(() =>
 	),
 );
 
+/** A limit of setrlimit(2). */
+const resourceLimit = once(() => z.union([integer(0, Number.MAX_SAFE_INTEGER), z.literal("unlimited")]));
+
+const amount = (limit: number | "unlimited"): number =>
+	limit === "unlimited" ? Number.POSITIVE_INFINITY : limit;
+
+/** The names of getrlimit(2) with a soft limit, by default the hard one, and a hard one. */
+const resourceLimits = once(() =>
+	z.record(
+		z.string().check(z.regex(new RegExp(`^RLIMIT_(?:${RESOURCES.join("|")})$`))),
+		z.object({ soft: z.optional(resourceLimit()), hard: resourceLimit() }).check(
+			z.refine(({ soft, hard }) => amount(soft ?? hard) <= amount(hard), {
+				error: "soft may not be more than hard",
+			}),
+		),
+	),
+);
+
 const pidsLimit = once(() =>
 	z.object({
 		limit: quantity().check(
@@ -92,7 +116,7 @@ const pidsLimit = once(() =>
 	}),
 );
 
-/** The value of each isolator that the specification knows, and `resource/pids`, which is rkt's own. */
+/** The value of each isolator that the specification knows, and `resource/pids` and `os/unix/rlimits`, which are our own. */
 const VALUES = {
 	"resource/memory": requestAndLimit,
 	"resource/cpu": requestAndLimit,
@@ -110,6 +134,7 @@ const VALUES = {
 	"os/linux/selinux-context": selinuxContext,
 	"os/linux/apparmor-profile": apparmorProfile,
 	"os/unix/sysctl": sysctls,
+	"os/unix/rlimits": resourceLimits,
 } as const;
 
 /** Those of which a list may hold one. */
@@ -121,6 +146,7 @@ const SINGLE = [
 	"os/linux/selinux-context",
 	"os/linux/apparmor-profile",
 	"os/unix/sysctl",
+	"os/unix/rlimits",
 ];
 
 /**

@@ -12,6 +12,17 @@ export interface Problem {
 	readonly message: string;
 }
 
+/** How a document that breaks its schema is refused. */
+export interface SchemaRefusal {
+	readonly code: string;
+	readonly hint: string;
+}
+
+const APPC_REFUSAL: SchemaRefusal = {
+	code: "manifest-invalid",
+	hint: "correct the manifest; the App Container specification 0.8.11 says what it may hold",
+};
+
 /**
  * Reads JSON text against a schema with the liberties of Go's decoder: member names in any case, `null` as
  * absent, unknown members ignored. Errors: `json-invalid`, `manifest-invalid`.
@@ -21,26 +32,31 @@ export function readSchema<T>(text: string | Uint8Array, source: string, schema:
 }
 
 /** {@link readSchema} for a document that is parsed already. `at` is where it stands in its source. */
-export function checkSchema<T>(document: unknown, source: string, schema: z.ZodMiniType<T>, at = ""): T {
+export function checkSchema<T>(
+	document: unknown,
+	source: string,
+	schema: z.ZodMiniType<T>,
+	at = "",
+	refusal = APPC_REFUSAL,
+): T {
 	const problems: Problem[] = [];
 	const value = canonicalMembers(schema, document, at, problems);
-	if (problems.length > 0) refuse(source, problems);
+	if (problems.length > 0) refuse(source, problems, refusal);
 	const result = schema.safeParse(value, { reportInput: true });
 	if (result.success) return result.data;
 	return refuse(
 		source,
 		result.error.issues.map((issue) => describe(issue, at)),
+		refusal,
 	);
 }
 
-function refuse(source: string, problems: readonly Problem[]): never {
+function refuse(source: string, problems: readonly Problem[], { code, hint }: SchemaRefusal): never {
 	const shown = problems
 		.slice(0, SHOWN_PROBLEMS)
 		.map(({ path, message }) => `${path || "the document"} ${message}`);
 	const more = problems.length > shown.length ? `; and ${problems.length - shown.length} more` : "";
-	throw new RktError("manifest-invalid", `${source}: ${shown.join("; ")}${more}`, {
-		hint: "correct the manifest; the App Container specification 0.8.11 says what it may hold",
-	});
+	throw new RktError(code, `${source}: ${shown.join("; ")}${more}`, { hint });
 }
 
 function describe(issue: z.core.$ZodIssue, at: string): Problem {

@@ -110,6 +110,10 @@ export function createLinuxSyscall(): Syscall {
 			check(call(target, mode, device), "mknod", target);
 		},
 		getXattrs: (target) => getXattrs(native, check, target),
+		setXattr: (target, name, value) => {
+			const call = native("int lsetxattr(const char*, const char*, const uint8_t*, size_t, int)");
+			check(call(target, name, value, value.length, 0), "lsetxattr", target);
+		},
 		syncfs: (fd) => {
 			check(native("int syncfs(int)")(fd), "syncfs", `${fd}`);
 		},

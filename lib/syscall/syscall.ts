@@ -27,6 +27,8 @@ export interface Syscall {
 	mknod(path: string, mode: number, device: bigint): void;
 	/** All extended attributes of a file, without following a symlink. */
 	getXattrs(path: string): Map<string, Buffer>;
+	/** Sets an extended attribute, without following a symlink. */
+	setXattr(path: string, name: string, value: Buffer): void;
 	syncfs(fd: number): void;
 	/** For requests whose argument is a number. */
 	ioctl(fd: number, request: number, argument: number): number;
@@ -80,6 +82,7 @@ export const LOCK_EX = 2;
 export const LOCK_NB = 4;
 
 export const CLONE_NEWNS = 0x00020000;
+export const CLONE_NEWIPC = 0x08000000;
 export const CLONE_NEWNET = 0x40000000;
 
 export const MS_RDONLY = 1;

@@ -17,6 +17,8 @@ export interface Sample {
 	readonly firstOutput: number | undefined;
 	/** Largest resident set of the process, in MiB; what it exec'ed counts, its children do not. */
 	readonly peakMemory: number;
+	/** What it and its children wrote to the disk, in MB. */
+	readonly written: number;
 }
 
 export interface Result {
@@ -43,13 +45,15 @@ export async function measure(cases: readonly Case[], rounds: number): Promise<R
 	return cases.map((one, index) => ({ name: one.name, samples: samples[index] as Sample[] }));
 }
 
+/** The unit of the kernel's count, getrusage(2). */
+const BLOCK = 512;
 const MEMORY_FILE = `/tmp/rkt-bench-${process.pid}`;
 
 /** GNU time reports the peak memory; it costs about 1 ms, which all cases pay. */
 function runOnce(one: Case): Promise<Sample> {
 	const started = performance.now();
 	return new Promise((resolve, reject) => {
-		const child = spawn("/usr/bin/time", ["--format=%M", `--output=${MEMORY_FILE}`, ...one.command], {
+		const child = spawn("/usr/bin/time", ["--format=%M %O", `--output=${MEMORY_FILE}`, ...one.command], {
 			stdio: ["ignore", "pipe", "pipe"],
 			env: benchEnvironment(),
 		});
@@ -66,9 +70,10 @@ function runOnce(one: Case): Promise<Sample> {
 		child.on("close", (code) => {
 			const total = performance.now() - started;
 			if (code !== 0) return reject(new Error(`${one.name} ended with ${code}:\n${text}`));
-			const kilobytes = Number(fs.readFileSync(MEMORY_FILE, "utf8").trim().split("\n").at(-1));
+			const figures = fs.readFileSync(MEMORY_FILE, "utf8").trim().split("\n").at(-1);
+			const [kilobytes = 0, blocks = 0] = (figures ?? "").split(" ").map(Number);
 			fs.rmSync(MEMORY_FILE);
-			resolve({ total, firstOutput, peakMemory: kilobytes / 1024 });
+			resolve({ total, firstOutput, peakMemory: kilobytes / 1024, written: (blocks * BLOCK) / 1e6 });
 		});
 	});
 }

@@ -30,6 +30,24 @@ export function timesTable(results: readonly Result[]): string {
 	return markdownTable(header, rows);
 }
 
+/** Times of cases that all get an image of so many bytes, with what they write to the disk. */
+export function diskTable(results: readonly Result[], bytes: number): string {
+	const rows = results.map(({ name, samples }) => {
+		const seconds = median(samples.map((sample) => sample.total)) / 1000;
+		const memory = median(samples.map((sample) => sample.peakMemory));
+		const written = median(samples.map((sample) => sample.written));
+		return [
+			name,
+			seconds.toFixed(2),
+			(bytes / 1e6 / seconds).toFixed(0),
+			memory.toFixed(0),
+			written.toFixed(0),
+		];
+	});
+	const header = ["command", "s", "MB/s of the unpacked image", "peak memory, MiB", "written, MB"];
+	return markdownTable(header, rows);
+}
+
 /** Megabytes a second of cases that all worked through the same number of bytes. */
 export function throughputTable(results: readonly Result[], bytes: number): string {
 	const rows = results.map(({ name, samples }) => {

@@ -57,7 +57,8 @@ export async function makeNewPod(
 	const lock = lockPreparing(workspace);
 	try {
 		const { manifest, images, privateUsers } = planned;
-		const pod = await fillPod(workspace, planned, { overlay, privateUsers }, options);
+		const how = { overlay, privateUsers, verifyAll: flags.verifyAll };
+		const pod = await fillPod(workspace, planned, how, options);
 		const manifests = images && { pod: manifest, images };
 		return { pod, manifest, manifests, volumeBounds };
 	} finally {
@@ -75,14 +76,14 @@ function lockPreparing(workspace: Workspace): Lock {
 async function fillPod(
 	workspace: Workspace,
 	planned: PlannedPod,
-	how: Pick<PrepareRequest, "overlay" | "privateUsers">,
+	{ verifyAll, ...how }: Pick<PrepareRequest, "overlay" | "privateUsers"> & { readonly verifyAll: boolean },
 	options: NewPodOptions,
 ): Promise<LockedPod> {
 	const { syscall, dataDirectory } = workspace;
-	const stage1 = await renderImage(workspace, planned.stage1Key);
+	const stage1 = await renderImage(workspace, planned.stage1Key, verifyAll);
 	const apps = [];
 	for (const app of planned.manifest.apps) {
-		apps.push({ name: app.name, ...(await renderImage(workspace, app.image.id)) });
+		apps.push({ name: app.name, ...(await renderImage(workspace, app.image.id, verifyAll)) });
 	}
 	mark("stage0 trees");
 	const pod = createPod(syscall, dataDirectory);
@@ -103,11 +104,17 @@ async function fillPod(
 	}
 }
 
-async function renderImage(workspace: Workspace, idOrPrefix: string): Promise<RenderedImage> {
+/** Nothing is run of an image that was changed since it was rendered. Errors: `image-damaged`. */
+async function renderImage(
+	workspace: Workspace,
+	idOrPrefix: string,
+	verifyAll: boolean,
+): Promise<RenderedImage> {
 	const { store } = workspace;
 	const key = store.resolveKey(idOrPrefix);
-	const { treeId, rootfs } = await store.ensureTree(key);
-	return { manifest: store.manifestText(key), treeId, rootfs };
+	const tree = await store.ensureTree(key);
+	await store.checkTree(tree.treeId, { whole: verifyAll });
+	return { manifest: store.manifestText(key), ...tree };
 }
 
 /** Falls back to copying with one line that says why. */

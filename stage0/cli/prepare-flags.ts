@@ -34,6 +34,8 @@ export interface PrepareFlags {
 	readonly overlay: boolean;
 	/** Undefined leaves it to the configuration. */
 	readonly privateUsers: PrivateUsersMode | undefined;
+	/** Every file of the images is read before they run. */
+	readonly verifyAll: boolean;
 	/** Path of a ready pod manifest; then there are no images. */
 	readonly podManifest: string | undefined;
 	readonly images: readonly ImageRequest[];
@@ -63,6 +65,7 @@ export function readPrepareFlags(context: CommandContext, invocation: Invocation
 		privateUsers: options.given("private-users")
 			? readPrivateUsers(options.text("private-users"))
 			: undefined,
+		verifyAll: readVerify(options),
 		podManifest: options.given("pod-manifest") ? path.resolve(options.text("pod-manifest")) : undefined,
 		images,
 	};
@@ -83,6 +86,11 @@ export function readPullPolicy(options: ParsedOptions): PullPolicy {
 	if (never && options.on("no-store")) conflict("--store-only and --no-store exclude each other");
 	if (never) return "never";
 	return options.on("no-store") ? "update" : toPullPolicy(options.text("pull-policy"));
+}
+
+/** `--verify=always`. */
+export function readVerify(options: ParsedOptions): boolean {
+	return options.text("verify") === "always";
 }
 
 const STAGE1_FLAGS = ["url", "path", "name", "hash", "from-dir", "image"] as const;

@@ -1,11 +1,10 @@
 import { fail } from "../../lib/errors.ts";
-import type { Log } from "../../lib/log.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { readContainerPid } from "../../stage1/pod-record.ts";
 import { readStage1OfPod, type Stage1OfPod } from "../handoff/stage1-of-pod.ts";
 import { type ObservedPod, observePod } from "../pod/pod-lock.ts";
-import { readPodManifest } from "../pod/read-manifest.ts";
 import { resolveUuid } from "../pod/resolve-uuid.ts";
+import { chooseApp } from "./choose-app.ts";
 import type { CommandContext } from "./command.ts";
 import { findDataDirectory, loadSyscall } from "./workspace.ts";
 
@@ -37,7 +36,7 @@ export async function findRunningApp(
 	return {
 		...{ syscall, pod },
 		stage1: readStage1OfPod(dataDirectory, pod.directory),
-		app: chooseApp(context.log, pod, name),
+		app: chooseApp(context.log, { command: "enter", pod, name }),
 		waitForPid: () => waitForPid(syscall, dataDirectory, pod),
 	};
 }
@@ -47,21 +46,6 @@ function requireRunning(syscall: Syscall, dataDirectory: string, uuid: string): 
 	if (pod?.state === "running") return pod;
 	return fail("pod-not-running", `pod ${uuid} is not running, it is ${pod?.state ?? "gone"}`, {
 		hint: "rkt list shows which pods run",
-	});
-}
-
-function chooseApp(log: Log, pod: ObservedPod, wanted: string): string {
-	const names = readPodManifest(pod.directory).apps.map((app) => app.name);
-	if (wanted !== "") {
-		if (names.includes(wanted)) return wanted;
-		return fail("app-not-found", `pod ${pod.uuid} has no app ${JSON.stringify(wanted)}`, {
-			hint: `its apps are: ${names.join(", ")}`,
-		});
-	}
-	if (names.length === 1) return names[0] as string;
-	log.info(`pod contains multiple apps:\n${names.map((name) => `\t${name}\n`).join("")}`);
-	return fail("app-not-chosen", 'specify app using "rkt enter --app= ..."', {
-		hint: "choose one with --app=NAME",
 	});
 }
 

@@ -15,10 +15,12 @@ import {
 import type { Config } from "../config/config.ts";
 import { parseJournalSize } from "../config/journal-size.ts";
 import { runStage1 } from "../handoff/run.ts";
-import { readStage1OfPod, treeRootfsPath } from "../handoff/stage1-of-pod.ts";
+import { readStage1OfPod } from "../handoff/stage1-of-pod.ts";
 import { mountPod } from "../pod/mount-pod.ts";
 import type { LockedPod } from "../pod/pod-lock.ts";
 import { formatUserRange, readUserRange } from "../pod/user-range.ts";
+import { storeLayout } from "../store/layout.ts";
+import { treeLowers } from "../store/tree-layers.ts";
 import type { CommandContext } from "./command.ts";
 import type { StartFlags } from "./start-flags.ts";
 
@@ -83,7 +85,7 @@ export async function mountForStart(request: StartRequest): Promise<void> {
 		await mountPod(syscall, {
 			pod: pod.directory,
 			appNames: request.appNames,
-			treeRootfs: (treeId) => treeRootfsPath(dataDirectory, treeId),
+			treeLowers: (treeId) => treeLowers(storeLayout(dataDirectory), treeId),
 			files: stage0Files(request.flags),
 		});
 	} catch (error) {

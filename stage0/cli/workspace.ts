@@ -9,6 +9,7 @@ import type { CommandContext } from "./command.ts";
 const NO_CONFIG: Config = {
 	auth: new Map(),
 	dockerAuth: new Map(),
+	registries: new Map(),
 	paths: {},
 	stage1: {},
 	warnings: [],

@@ -28,11 +28,36 @@ export type Credentials =
 export const PRIVATE_USERS_MODES = ["auto", "on", "off"] as const;
 export type PrivateUsersMode = (typeof PRIVATE_USERS_MODES)[number];
 
+/** Checks of the transport that are switched off. */
+export interface InsecureTransport {
+	/** Plain http is used when the registry does not speak https. */
+	readonly http: boolean;
+	/** Certificates are not checked. */
+	readonly tls: boolean;
+}
+
+export interface RegistryMirror {
+	/** Host with its port. */
+	readonly host: string;
+	/** What stands in front of the repository there; "" for nothing. */
+	readonly prefix: string;
+	readonly insecure: InsecureTransport;
+}
+
+/** How one registry of OCI and docker images is reached. */
+export interface RegistrySettings {
+	/** Asked in this order before the registry itself. */
+	readonly mirrors: readonly RegistryMirror[];
+	readonly insecure: InsecureTransport;
+}
+
 export interface Config {
 	/** By the URL's host with its port, compared exactly. */
 	readonly auth: ReadonlyMap<string, Credentials>;
 	/** By registry host. */
 	readonly dockerAuth: ReadonlyMap<string, BasicCredentials>;
+	/** By registry host. */
+	readonly registries: ReadonlyMap<string, RegistrySettings>;
 	readonly paths: { readonly data?: string; readonly stage1Images?: string };
 	readonly stage1: { readonly name?: string; readonly version?: string; readonly location?: string };
 	/** What the journal of each pod may occupy, as a quantity; absent when nobody says it. */

@@ -7,6 +7,7 @@ import {
 	type Credentials,
 	PRIVATE_USERS_MODES,
 	type PrivateUsersMode,
+	type RegistrySettings,
 } from "./config.ts";
 import {
 	type ConfigObject,
@@ -17,11 +18,13 @@ import {
 	requireStrings,
 } from "./config-object.ts";
 import { parseJournalSize } from "./journal-size.ts";
+import { readRegistrySettings } from "./registry-settings.ts";
 
 /** What one directory sets; filled by the readers of each kind. */
 export interface DirectorySettings {
 	readonly auth: Map<string, Credentials>;
 	readonly dockerAuth: Map<string, BasicCredentials>;
+	readonly registries: Map<string, RegistrySettings>;
 	data?: string;
 	stage1Images?: string;
 	stage1Identity?: { name: string; version: string };
@@ -37,6 +40,7 @@ type KindReader = (object: ConfigObject, settings: DirectorySettings) => void;
 /** The kinds that each sub-directory of a configuration directory may hold. */
 export const CONFIG_KINDS: Readonly<Record<string, Readonly<Record<string, KindReader>>>> = {
 	"auth.d": { auth: readAuth, dockerAuth: readDockerAuth },
+	"registries.d": { registries: readRegistries },
 	"paths.d": { paths: readPaths },
 	"stage1.d": { stage1: readStage1 },
 	"journal.d": { journal: readJournal },
@@ -83,6 +87,13 @@ function readDockerAuth(object: ConfigObject, settings: DirectorySettings): void
 	const credentials = readBasic(requireObject(object, "credentials"));
 	for (const registry of requireStrings(object, "registries")) {
 		setOnce(settings.dockerAuth, registry, credentials, object, "registry");
+	}
+}
+
+function readRegistries(object: ConfigObject, settings: DirectorySettings): void {
+	const registry = readRegistrySettings(object);
+	for (const host of requireStrings(object, "registries")) {
+		setOnce(settings.registries, host, registry, object, "registry");
 	}
 }
 

@@ -21,6 +21,7 @@ export function loadConfig(directories: ConfigDirectories): Config {
 	return {
 		auth: merged.auth,
 		dockerAuth: merged.dockerAuth,
+		registries: merged.registries,
 		paths: {
 			...(merged.data && { data: merged.data }),
 			...(merged.stage1Images && { stage1Images: merged.stage1Images }),
@@ -34,13 +35,14 @@ export function loadConfig(directories: ConfigDirectories): Config {
 }
 
 function emptySettings(): DirectorySettings {
-	return { auth: new Map(), dockerAuth: new Map() };
+	return { auth: new Map(), dockerAuth: new Map(), registries: new Map() };
 }
 
 function mergeInto(target: DirectorySettings, later: DirectorySettings): void {
-	const { auth, dockerAuth, ...single } = later;
+	const { auth, dockerAuth, registries, ...single } = later;
 	for (const [domain, credentials] of auth) target.auth.set(domain, credentials);
 	for (const [registry, credentials] of dockerAuth) target.dockerAuth.set(registry, credentials);
+	for (const [registry, how] of registries) target.registries.set(registry, how);
 	Object.assign(target, single);
 }
 

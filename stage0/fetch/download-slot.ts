@@ -15,6 +15,8 @@ export interface DownloadSlot {
 	readonly stateFile: string;
 	/** Removes both files and lets the next one in. */
 	discard(): void;
+	/** Leaves the files, so that the next one can go on with them, and lets it in. */
+	keep(): void;
 }
 
 export interface SlotOptions {
@@ -43,7 +45,10 @@ export async function acquireSlot(
 			await setTimeout(POLL_MS);
 			continue;
 		}
-		if (isStillThere(fd, file)) return { file, fd, stateFile, discard: () => discard(fd, file, stateFile) };
+		if (isStillThere(fd, file)) {
+			const keep = () => fs.closeSync(fd);
+			return { file, fd, stateFile, discard: () => discard(fd, file, stateFile), keep };
+		}
 		fs.closeSync(fd);
 	}
 }

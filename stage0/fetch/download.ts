@@ -171,7 +171,8 @@ function refuseSize(url: string, response: HttpResponse): never {
 	});
 }
 
-function writeAt(slot: DownloadSlot, chunk: Buffer, position: number): void {
+/** Errors: `disk-full`. */
+export function writeAt(slot: DownloadSlot, chunk: Buffer, position: number): void {
 	let written = 0;
 	try {
 		while (written < chunk.length) {

@@ -1,11 +1,11 @@
 import * as path from "node:path";
 import { formatImageName, type ImageName } from "../../appc/types/image-name.ts";
-import { fail } from "../../lib/errors.ts";
 import type { ImageRecord } from "../store/image-record.ts";
 import { canRender } from "./can-render.ts";
 import type { Expectation } from "./expectation.ts";
 import type { FetchOptions } from "./fetch-options.ts";
 import type { ImageReference } from "./image-reference.ts";
+import { notInStore } from "./not-in-store.ts";
 
 /**
  * Gets an image and its dependencies into the store by the pull policy (image.md §7.1), and renders it when pods can
@@ -40,14 +40,16 @@ async function fetchReference(reference: ImageReference, options: FetchOptions):
 			const { fetchFile } = await import("./fetch-file.ts");
 			return fetchFile(reference.path, options);
 		}
-		case "docker":
-			return fail(
-				"docker-unsupported",
-				`${reference.text}: images of docker registries cannot be fetched yet`,
-				{
-					hint: "convert the image into an ACI (for example with docker2aci) and fetch the file",
-				},
-			);
+		case "docker": {
+			const { fetchDocker } = await import("./fetch-docker.ts");
+			return fetchDocker(reference.reference, options);
+		}
+		case "oci":
+		case "oci-archive":
+		case "docker-archive": {
+			const { fetchOciFile } = await import("./fetch-oci-file.ts");
+			return fetchOciFile(reference, options);
+		}
 	}
 }
 
@@ -63,7 +65,7 @@ export async function fetchByName(
 		options.log.info(`using image from local store for image name ${text}`);
 		return stored.key;
 	}
-	if (options.pullPolicy === "never") throw notInStore(`image name "${text}"`);
+	if (options.pullPolicy === "never") notInStore(`image name "${text}"`);
 	const { fetchDiscovered } = await import("./fetch-discovered.ts");
 	return fetchDiscovered(name, expected, options);
 }
@@ -80,7 +82,7 @@ function findStored(
 async function fetchUrl(url: string, options: FetchOptions): Promise<string> {
 	if (options.pullPolicy === "never") {
 		const remote = options.store.getRemote(url);
-		if (!remote || !options.store.record(remote.key)) throw notInStore(`URL "${url}"`);
+		if (!remote || !options.store.record(remote.key)) notInStore(`URL "${url}"`);
 		options.log.info(`using image from local store for url ${url}`);
 		return remote.key;
 	}
@@ -93,14 +95,4 @@ async function fetchUrl(url: string, options: FetchOptions): Promise<string> {
 		{ url, signatureUrl: signatureUrlOf(url), label, latest: false, expectation: {} },
 		options,
 	);
-}
-
-function notInStore(what: string): Error {
-	try {
-		return fail("image-not-found", `unable to fetch image from ${what}: it is not in the store`, {
-			hint: "let rkt look for it elsewhere with --pull-policy=new",
-		});
-	} catch (error) {
-		return error as Error;
-	}
 }

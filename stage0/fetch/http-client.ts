@@ -62,6 +62,26 @@ export async function httpGet(
 	}
 }
 
+/**
+ * POST of a form. What it says is secret, so that no redirect is followed: one is returned as the answer it is.
+ * Errors: as {@link httpGet}, but for `redirect-loop`.
+ */
+export async function httpPostForm(
+	address: string,
+	form: URLSearchParams,
+	settings: HttpSettings,
+): Promise<HttpResponse> {
+	const url = parseUrl(address, address);
+	checkScheme(url, settings);
+	const body = form.toString();
+	const headers = {
+		"Content-Type": "application/x-www-form-urlencoded",
+		"Content-Length": String(Buffer.byteLength(body)),
+	};
+	const response = await requestOnce(url, headers, settings, body);
+	return { status: response.statusCode ?? 0, headers: response.headers, body: response, url: url.href };
+}
+
 /** The whole body of a small document. Errors: `response-too-large`, and those of a broken connection. */
 export async function readBody(response: HttpResponse, maxBytes: number): Promise<Buffer> {
 	const chunks: Buffer[] = [];
@@ -110,6 +130,7 @@ async function requestOnce(
 	url: URL,
 	headers: Headers,
 	settings: HttpSettings,
+	form?: string,
 ): Promise<http.IncomingMessage> {
 	const connectMs = settings.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
 	const idleMs = settings.idleTimeoutMs ?? IDLE_TIMEOUT_MS;
@@ -119,8 +140,9 @@ async function requestOnce(
 			allowUntrustedTls,
 			connectMs,
 			environment,
+			method: form === undefined ? "GET" : "POST",
 		});
-		const response = await exchange(request, { secure, connectMs, idleMs });
+		const response = await exchange(request, { secure, connectMs, idleMs }, form);
 		guardAgainstStall(response, idleMs);
 		return response;
 	} catch (error) {

@@ -15,6 +15,7 @@ export interface ConnectionSettings {
 	/** Until the proxy has made a tunnel. */
 	readonly connectMs: number;
 	readonly environment: Environment;
+	readonly method?: "GET" | "POST";
 }
 
 export interface PreparedRequest {
@@ -24,7 +25,7 @@ export interface PreparedRequest {
 	readonly secure: boolean;
 }
 
-/** A GET request on a connection of its own, through the proxy that the environment names for the URL. */
+/** A request on a connection of its own, through the proxy that the environment names for the URL. */
 export async function prepareRequest(
 	url: URL,
 	headers: Headers,
@@ -34,7 +35,13 @@ export async function prepareRequest(
 	const own = { "User-Agent": `rkt/${RKT_VERSION}`, ...headers };
 	if (proxy && url.protocol === "http:") return throughProxy(url, proxy, own, settings);
 	const secure = url.protocol === "https:";
-	const server = { hostname: bareHost(url), port: url.port, path: url.pathname + url.search, headers: own };
+	const server = {
+		method: settings.method ?? "GET",
+		hostname: bareHost(url),
+		port: url.port,
+		path: url.pathname + url.search,
+		headers: own,
+	};
 	if (!secure) return { request: http.request({ ...server, agent: false }), secure };
 	const trust = { ...serverTrust(settings), rejectUnauthorized: !settings.allowUntrustedTls };
 	if (!proxy) return { request: https.request({ ...server, ...trust, agent: false }), secure };
@@ -55,6 +62,7 @@ function serverTrust({ environment }: ConnectionSettings): { secureContext: tls.
 /** Plain http is asked of the proxy itself, by the whole URL. */
 function throughProxy(url: URL, proxy: URL, headers: Headers, settings: ConnectionSettings): PreparedRequest {
 	const options = {
+		method: settings.method ?? "GET",
 		hostname: bareHost(proxy),
 		port: proxy.port,
 		path: url.href,

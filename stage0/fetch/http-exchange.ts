@@ -12,8 +12,12 @@ export interface ExchangeLimits {
 	readonly idleMs: number;
 }
 
-/** Sends a request without a body and gives the answer. */
-export function exchange(request: http.ClientRequest, limits: ExchangeLimits): Promise<http.IncomingMessage> {
+/** Sends a request and gives the answer. */
+export function exchange(
+	request: http.ClientRequest,
+	limits: ExchangeLimits,
+	body = "",
+): Promise<http.IncomingMessage> {
 	return new Promise((resolve, reject) => {
 		const expire = (ms: number) => setTimeout(() => request.destroy(timeoutError(request.host, ms)), ms);
 		let timer = expire(limits.connectMs);
@@ -34,7 +38,7 @@ export function exchange(request: http.ClientRequest, limits: ExchangeLimits): P
 			clearTimeout(timer);
 			resolve(response);
 		});
-		request.end();
+		request.end(body);
 	});
 }
 

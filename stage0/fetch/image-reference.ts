@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseRegistryReference, type RegistryReference } from "../../appc/oci/reference.ts";
 import { type ImageName, parseImageName } from "../../appc/types/image-name.ts";
 import type { Label } from "../../appc/types/labels.ts";
 import { fail } from "../../lib/errors.ts";
@@ -11,9 +12,20 @@ export type ImageReference =
 	| { readonly type: "name"; readonly text: string; readonly name: string; readonly labels: readonly Label[] }
 	| { readonly type: "url"; readonly text: string; readonly url: string }
 	| { readonly type: "file"; readonly text: string; readonly path: string }
-	| { readonly type: "docker"; readonly text: string };
+	| { readonly type: "docker"; readonly text: string; readonly reference: RegistryReference }
+	| OciFileReference;
 
-const SCHEME = /^(https?|file|docker|cimd):/i;
+/** OCI or docker images in files: a layout directory, the same in a tar archive, and what `docker save` writes. */
+export interface OciFileReference {
+	readonly type: "oci" | "oci-archive" | "docker-archive";
+	readonly text: string;
+	/** Absolute. */
+	readonly path: string;
+	/** Which image, when there are several: its tag or, in a docker-archive, its name. */
+	readonly image: string | undefined;
+}
+
+const SCHEME = /^(https?|file|docker|docker-archive|oci|oci-archive|cimd):/i;
 
 /**
  * Tells what an IMAGE argument means, in rkt's order: hash, URL scheme, path, name. Relative paths are taken from
@@ -29,7 +41,11 @@ export function parseImageReference(text: string): ImageReference {
 		case "file":
 			return { type: "file", text, path: pathOfUrl(text) };
 		case "docker":
-			return { type: "docker", text };
+			return dockerReference(text);
+		case "oci":
+		case "oci-archive":
+		case "docker-archive":
+			return ociFile(text, scheme);
 		case "cimd":
 			return distributionPoint(text);
 		default:
@@ -60,6 +76,26 @@ function pathOfUrl(text: string): string {
 	return fileURLToPath(text);
 }
 
+function dockerReference(text: string): ImageReference {
+	const prefix = /^docker:\/\//i.exec(text)?.[0];
+	if (prefix === undefined)
+		refuse(text, "an image of a registry is docker://[HOST[:PORT]/]NAME[:TAG|@DIGEST]");
+	return registryImage(text, text.slice(prefix.length));
+}
+
+function registryImage(text: string, name: string): ImageReference {
+	const reference = parseRegistryReference(name);
+	return typeof reference === "string" ? refuse(text, reference) : { type: "docker", text, reference };
+}
+
+/** `SCHEME:PATH[:IMAGE]`, as skopeo and podman write it: the path holds no colon. */
+function ociFile(text: string, type: OciFileReference["type"]): ImageReference {
+	const [, file = "", image] = /^[^:]*:([^:]*)(?::(.*))?$/s.exec(text) ?? [];
+	if (file === "" || file.includes("\0")) refuse(text, `no path stands behind "${type}:"`);
+	if (image === "") refuse(text, 'nothing stands behind the last ":"');
+	return { type, text, path: path.resolve(file), image };
+}
+
 /** `cimd:TYPE:v=0:REST`, the form in which rkt writes down where an image came from. */
 function distributionPoint(text: string): ImageReference {
 	const [, type, version, rest = ""] = /^cimd:([a-z-]+):v=(\d+):(.*)$/is.exec(text) ?? [];
@@ -71,7 +107,7 @@ function distributionPoint(text: string): ImageReference {
 		case "aci-archive":
 			return archivePoint(text, decodeURIComponent(rest));
 		case "docker":
-			return { type: "docker", text };
+			return registryImage(text, rest);
 		default:
 			return refuse(text, `distribution points of type "${type}" are not known`);
 	}
@@ -92,6 +128,6 @@ function archivePoint(text: string, location: string): ImageReference {
 
 function refuse(text: string, problem: string): never {
 	return fail("image-reference-invalid", `"${text}" is not an image: ${problem}`, {
-		hint: "give an image name, a path or URL that ends in .aci, or an image ID (sha512-…)",
+		hint: "give an image name, a path or URL that ends in .aci, an image ID (sha512-…), or docker://NAME",
 	});
 }

@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import { isatty } from "node:tty";
 import { fail, isErrno } from "../../lib/errors.ts";
 import { writeStderr } from "../../lib/log.ts";
+import type { CosignKey } from "../keystore/cosign-keys.ts";
 import type { PublicKey } from "../keystore/parse-key.ts";
 
 export interface Review {
@@ -17,8 +18,13 @@ export interface Review {
  * Errors: `key-review-impossible` when nobody can be asked.
  */
 export function reviewKey(key: PublicKey, review: Review): boolean {
-	writeStderr(describeKey(key, review));
-	if (!review.ask) return true;
+	return reviewDescription(describeKey(key, review), review.ask);
+}
+
+/** {@link reviewKey} for a key in words. */
+export function reviewDescription(description: string, ask: boolean): boolean {
+	writeStderr(description);
+	if (!ask) return true;
 	if (!isatty(0) || !isatty(2)) {
 		fail("key-review-impossible", "unable to ask user to review fingerprint due to lack of tty", {
 			hint: "run the command on a terminal, or compare the fingerprint and add --skip-fingerprint-review to rkt trust",
@@ -40,6 +46,18 @@ export function describeKey(key: PublicKey, { location, prefix }: Omit<Review, "
 		`GPG key fingerprint is: ${formatFingerprint(key.fingerprint)}`,
 		...key.subkeys.map((subkey) => `    Subkey fingerprint: ${formatFingerprint(subkey)}`),
 		...key.identities.map((identity) => `\t${identity}`),
+	];
+	return `${lines.join("\n")}\n`;
+}
+
+export function describeCosignKey(
+	{ fingerprint, algorithm }: CosignKey,
+	{ location, prefix }: Omit<Review, "ask">,
+): string {
+	const lines = [
+		`Prefix: "${prefix ?? ""}"`,
+		`Key: "${location}"`,
+		`Cosign key (${algorithm}), SHA-256 fingerprint is: ${formatFingerprint(fingerprint)}`,
 	];
 	return `${lines.join("\n")}\n`;
 }

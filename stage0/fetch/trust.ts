@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { fileURLToPath } from "node:url";
 import { fail, isErrno } from "../../lib/errors.ts";
+import { parseCosignKey } from "../keystore/cosign-keys.ts";
 import { checkPrefix } from "../keystore/keystore.ts";
 import { parseKey } from "../keystore/parse-key.ts";
 import { discoverKeys } from "./discover.ts";
@@ -9,7 +10,7 @@ import { statusError } from "./download.ts";
 import type { FetchOptions } from "./fetch-options.ts";
 import { httpGet, readBody } from "./http-client.ts";
 import { imageHttpSettings } from "./http-settings.ts";
-import { reviewKey } from "./review-key.ts";
+import { describeCosignKey, reviewDescription, reviewKey } from "./review-key.ts";
 
 export interface TrustRequest {
 	/** Image name prefix; undefined for root keys. */
@@ -20,6 +21,8 @@ export interface TrustRequest {
 	readonly allowHttp: boolean;
 	/** `--skip-fingerprint-review`. */
 	readonly skipReview: boolean;
+	/** `--cosign`: keys of cosign, not of OpenPGP. */
+	readonly cosign?: boolean;
 }
 
 export type TrustOptions = Pick<
@@ -59,17 +62,22 @@ async function addKey(
 ): Promise<string | undefined> {
 	const { log, keystore } = options;
 	const data = await readKey(location, request, options);
-	const key = parseKey(data, location);
 	const trusted = request.skipReview || (options.trustKeysFromHttps && /^https:/i.test(location));
-	if (!reviewKey(key, { location, prefix: request.prefix, ask: !trusted })) return undefined;
-	const review = trusted ? "without fingerprint review" : "after fingerprint review";
+	if (!review(data, location, request, !trusted)) return undefined;
+	const how = trusted ? "without fingerprint review" : "after fingerprint review";
 	const purpose = request.prefix === undefined ? "as root key" : `for prefix "${request.prefix}"`;
-	log.info(`Trusting "${location}" ${purpose} ${review}.`);
-	const file = keystore.addKey({ data, prefix: request.prefix, source: location });
+	log.info(`Trusting "${location}" ${purpose} ${how}.`);
+	const added = { data, prefix: request.prefix, source: location };
+	const file = request.cosign ? keystore.addCosignKey(added) : keystore.addKey(added);
 	log.info(
 		request.prefix === undefined ? `Added root key at "${file}"` : `Added key ${purpose} at "${file}"`,
 	);
 	return file;
+}
+
+function review(data: Uint8Array, location: string, { prefix, cosign }: TrustRequest, ask: boolean): boolean {
+	if (!cosign) return reviewKey(parseKey(data, location), { location, prefix, ask });
+	return reviewDescription(describeCosignKey(parseCosignKey(data, location), { location, prefix }), ask);
 }
 
 function readKey(

@@ -67,5 +67,5 @@ function mountStage1Again(syscall: Syscall, stage1: Stage1OfPod, pod: LockedPod)
 	if (stage1.entrypoints.module !== undefined || !isOverlayPod(directory)) return;
 	if (!lstatIfExists(root) || !lstatIfExists(upper) || isMountPoint(fs.realpathSync(root))) return;
 	const work = podPaths.overlayWork(directory, treeId);
-	mountOverlay(syscall, { lower: stage1.rootfs, upper, work, target: root });
+	mountOverlay(syscall, { lowers: [stage1.rootfs], upper, work, target: root });
 }

@@ -20,7 +20,7 @@ export interface Stage1OfPod {
 }
 
 /** Where the tree store of a data directory keeps the root file system of a rendered image. */
-export function treeRootfsPath(dataDirectory: string, treeId: string): string {
+function treeRootfsPath(dataDirectory: string, treeId: string): string {
 	return path.join(storeLayout(dataDirectory).tree(treeId), "rootfs");
 }
 

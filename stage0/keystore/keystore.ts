@@ -4,17 +4,12 @@ import { Readable } from "node:stream";
 import { isACIdentifier } from "../../appc/types/ac-identifier.ts";
 import { fail, isErrno, messageOf } from "../../lib/errors.ts";
 import { makeDirectories, writeFileAtomic } from "../../lib/files.ts";
+import { type CosignKey, cosignKeysFor, parseCosignKey } from "./cosign-keys.ts";
 import { runGpgv } from "./gpgv.ts";
 import { judgeStatus, type StatusContext, type Verification } from "./gpgv-status.ts";
+import { type KeyKind, type KeystoreDirectories, keyDirectory } from "./key-directories.ts";
 import { armor, dearmor, keyFingerprints } from "./openpgp-packets.ts";
-import {
-	allTrustedKeys,
-	hasPrefixKeyFiles,
-	type KeystoreDirectories,
-	keyDirectory,
-	type TrustedKey,
-	trustedKeysFor,
-} from "./trusted-keys.ts";
+import { allTrustedKeys, hasPrefixKeyFiles, type TrustedKey, trustedKeysFor } from "./trusted-keys.ts";
 
 export interface DetachedSignature {
 	/** Image name that selects the keys; undefined tries every key that is trusted for anything. */
@@ -51,6 +46,10 @@ export interface Keystore {
 	 * Errors: `key-malformed`, `trust-prefix-invalid`, `keystore-unusable`.
 	 */
 	addKey(key: NewKey): string;
+	/** Keys with which cosign may have signed an image of this name, chosen as {@link keysFor} does. */
+	cosignKeysFor(name: string): CosignKey[];
+	/** As {@link addKey}, for a public key of cosign in PEM. */
+	addCosignKey(key: NewKey): string;
 }
 
 export interface NewKey {
@@ -71,6 +70,8 @@ export function openKeystore(directories: KeystoreDirectories): Keystore {
 		checkIssuer: (request) => checkIssuer(directories, request),
 		checkTrusted: (verification, name, source) => checkTrusted(directories, verification, name, source),
 		addKey: (key) => addKey(directories.local, key),
+		cosignKeysFor: (name) => cosignKeysFor(directories, name),
+		addCosignKey: (key) => addCosignKey(directories.local, key),
 	};
 }
 
@@ -139,11 +140,31 @@ function addKey(local: string, key: NewKey): string {
 			hint: "export one key into the file: gpg --armor --export FINGERPRINT",
 		});
 	}
-	const directory = keyDirectory(local, key.prefix);
+	return writeKey(
+		local,
+		{ kind: "openpgp", prefix: key.prefix, fingerprint },
+		armor(block, "PUBLIC KEY BLOCK"),
+	);
+}
+
+function addCosignKey(local: string, key: NewKey): string {
+	if (key.prefix !== undefined) checkPrefix(key.prefix);
+	const { fingerprint, pem } = parseCosignKey(key.data, key.source);
+	return writeKey(local, { kind: "cosign", prefix: key.prefix, fingerprint }, pem);
+}
+
+interface KeyAddress {
+	readonly kind: KeyKind;
+	readonly prefix: string | undefined;
+	readonly fingerprint: string;
+}
+
+function writeKey(local: string, { kind, prefix, fingerprint }: KeyAddress, text: string): string {
+	const directory = keyDirectory(local, prefix, kind);
 	const file = path.join(directory, fingerprint);
 	try {
 		makeKeyDirectory(path.join(local, "trustedkeys"), directory);
-		writeFileAtomic(file, armor(block, "PUBLIC KEY BLOCK"), 0o644);
+		writeFileAtomic(file, text, 0o644);
 	} catch (error) {
 		if (!isErrno(error, "EACCES", "EPERM", "EROFS", "ENOTDIR", "ENOENT", "ENOSPC")) throw error;
 		fail("keystore-unusable", `cannot write the key file ${file}: ${messageOf(error)}`, {

@@ -2,21 +2,21 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { crashPoint } from "../../lib/crash-point.ts";
 import { fail } from "../../lib/errors.ts";
-import { lstatIfExists, readTextIfExists } from "../../lib/files.ts";
+import { lstatIfExists } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import * as podPaths from "../../stage1/pod-paths.ts";
-import { openUserNamespace } from "../../stage1/user-namespace.ts";
-import { mountIdmapped, unmountIdmapped } from "./idmap.ts";
 import { mountOverlay } from "./overlay-mount.ts";
 import { makeDirectoryBelow, type Owner, writeFileBelow } from "./safe-directories.ts";
+import { openShiftedViews } from "./shifted-views.ts";
+import { readTreeId } from "./trees-of-pod.ts";
 import { readUserRange } from "./user-range.ts";
 
 export interface MountRequest {
 	/** Absolute path of the pod directory in `run`. */
 	readonly pod: string;
 	readonly appNames: readonly string[];
-	/** Where the tree store keeps the root file system of a tree. */
-	readonly treeRootfs: (treeId: string) => string;
+	/** The directories in the tree store whose union a tree is, uppermost first. */
+	readonly treeLowers: (treeId: string) => readonly string[];
 	/** Files that stage0 gives to stage1, by their path in its root. */
 	readonly files: ReadonlyMap<string, string>;
 }
@@ -69,9 +69,9 @@ interface Lowers {
 async function openLowers(syscall: Syscall, request: MountRequest): Promise<Lowers> {
 	const { pod } = request;
 	const range = readUserRange(pod);
-	const mountOver = (lower: string, treeId: string, app: string, target: string): void => {
+	const mountOver = (lowers: readonly string[], treeId: string, app: string, target: string): void => {
 		const upper = podPaths.overlayUpper(pod, treeId, app);
-		mountOverlay(syscall, { lower, upper, work: podPaths.overlayWork(pod, treeId, app), target });
+		mountOverlay(syscall, { lowers, upper, work: podPaths.overlayWork(pod, treeId, app), target });
 	};
 	if (range === undefined) {
 		return {
@@ -79,37 +79,26 @@ async function openLowers(syscall: Syscall, request: MountRequest): Promise<Lowe
 			close: () => {},
 		};
 	}
-	const userNamespace = await openUserNamespace(range);
-	const view = path.join(pod, "shifted");
-	fs.mkdirSync(view, { recursive: true, mode: 0o700 });
+	const views = await openShiftedViews(syscall, pod, range);
 	return {
 		mount: (treeId, app, target) => {
-			mountIdmapped(syscall, findTree(request, treeId), view, userNamespace);
+			const shifted = views.mount(findTree(request, treeId));
 			try {
-				mountOver(view, treeId, app, target);
+				mountOver(shifted.views, treeId, app, target);
 			} finally {
-				unmountIdmapped(syscall, view);
+				shifted.unmount();
 			}
 		},
-		close: () => {
-			fs.closeSync(userNamespace);
-			fs.rmdirSync(view);
-		},
+		close: views.close,
 	};
 }
 
-function findTree(request: MountRequest, treeId: string): string {
-	const rootfs = request.treeRootfs(treeId);
-	if (lstatIfExists(rootfs)?.isDirectory()) return rootfs;
+function findTree(request: MountRequest, treeId: string): readonly string[] {
+	const lowers = request.treeLowers(treeId);
+	if (lowers.every((lower) => lstatIfExists(lower)?.isDirectory())) return lowers;
 	return fail("tree-missing", `the rendered image ${treeId} of the pod is not in the store any more`, {
-		hint: "prepare the pod again",
+		hint: "fetch the image again, and prepare the pod again",
 	});
-}
-
-function readTreeId(file: string): string {
-	const text = readTextIfExists(file)?.trim() ?? "";
-	if (/^deps-sha512-[0-9a-f]{1,128}$/.test(text)) return text;
-	return fail("pod-damaged", `${file} holds no tree id`, { hint: "remove the pod with rkt rm" });
 }
 
 /** Programs that read /etc/mtab find the mounts of the pod; an image may have its own. */

@@ -4,10 +4,8 @@ import { crashPoint } from "../../lib/crash-point.ts";
 import { fail } from "../../lib/errors.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import * as podPaths from "../../stage1/pod-paths.ts";
-import { openUserNamespace } from "../../stage1/user-namespace.ts";
 import { allocateUserRange } from "./allocate-user-range.ts";
 import { copyTree } from "./copy-tree.ts";
-import { mountIdmapped, unmountIdmapped } from "./idmap.ts";
 import { makeOverlayDirectories } from "./overlay-mount.ts";
 import type { LockedPod } from "./pod-lock.ts";
 import type { UserRange } from "./user-range.ts";
@@ -18,8 +16,10 @@ export interface RenderedImage {
 	/** The manifest as it is in the archive. */
 	readonly manifest: string;
 	readonly treeId: string;
-	/** Read-only root file system in the tree store. */
+	/** Has the attributes of the root directory. */
 	readonly rootfs: string;
+	/** The directories whose union is the root file system, uppermost first; nobody may write to them. */
+	readonly lowers: readonly string[];
 }
 
 export interface PreparedApp extends RenderedImage {
@@ -116,50 +116,49 @@ async function copyImages(
 	range: UserRange | undefined,
 ): Promise<void> {
 	const owner = { uid: range?.shift ?? 0, gid: range?.shift ?? 0 };
-	const view = await openShiftedView(syscall, pod, range);
+	const copier = await openCopier(syscall, pod, range);
 	try {
-		view.copy(request.stage1.rootfs, podPaths.stage1Rootfs(pod));
+		await copier.copy(request.stage1.lowers, podPaths.stage1Rootfs(pod));
 		for (const app of request.apps) {
 			const rootfs = podPaths.appRootfs(pod, app.name);
 			const { makeDirectoryBelow } = await import("./safe-directories.ts");
 			makeDirectoryBelow(podPaths.stage1Rootfs(pod), podPaths.guestAppRootfs(app.name), owner);
-			view.copy(app.rootfs, rootfs);
+			await copier.copy(app.lowers, rootfs);
 		}
 	} finally {
-		view.close();
+		copier.close();
 	}
 }
 
-interface ShiftedView {
-	copy(source: string, target: string): void;
+interface Copier {
+	copy(lowers: readonly string[], target: string): Promise<void>;
 	close(): void;
 }
 
 /**
- * Copies through a mount that shows the files with the pod's owners: changing owners after copying would lose
+ * Copies through mounts that show the files with the pod's owners: changing owners after copying would lose
  * set-user-id bits and capabilities.
  */
-async function openShiftedView(
-	syscall: Syscall,
-	pod: string,
-	range: UserRange | undefined,
-): Promise<ShiftedView> {
-	if (range === undefined) return { copy: copyTree, close: () => {} };
-	const userNamespace = await openUserNamespace(range);
-	const view = path.join(pod, "shifted");
-	fs.mkdirSync(view, { mode: 0o700 });
+async function openCopier(syscall: Syscall, pod: string, range: UserRange | undefined): Promise<Copier> {
+	if (range === undefined)
+		return { copy: (lowers, target) => copyUnion(syscall, lowers, target), close: () => {} };
+	const { openShiftedViews } = await import("./shifted-views.ts");
+	const shifted = await openShiftedViews(syscall, pod, range);
 	return {
-		copy: (source, target) => {
-			mountIdmapped(syscall, source, view, userNamespace);
+		copy: async (lowers, target) => {
+			const { views, unmount } = shifted.mount(lowers);
 			try {
-				copyTree(view, target);
+				await copyUnion(syscall, views, target);
 			} finally {
-				unmountIdmapped(syscall, view);
+				unmount();
 			}
 		},
-		close: () => {
-			fs.closeSync(userNamespace);
-			fs.rmdirSync(view);
-		},
+		close: shifted.close,
 	};
+}
+
+async function copyUnion(syscall: Syscall, lowers: readonly string[], target: string): Promise<void> {
+	if (lowers.length === 1) return copyTree(lowers[0] ?? "", target);
+	const { copyMerged } = await import("../store/copy-merged.ts");
+	await copyMerged(syscall, lowers, target);
 }

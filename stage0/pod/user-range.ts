@@ -1,11 +1,9 @@
 import { readTextIfExists } from "../../lib/files.ts";
 import { privateUsersPath } from "../../stage1/pod-paths.ts";
+import type { OwnerRange } from "../store/owner-range.ts";
 
-/** The ids of the host from `shift` on are the ids from 0 on in a pod. */
-export interface UserRange {
-	readonly shift: number;
-	readonly count: number;
-}
+/** The ids of the host that are those from 0 on in a pod. */
+export type UserRange = OwnerRange;
 
 /** Every range has so many ids and begins at a multiple of it. */
 export const USER_RANGE_SIZE = 65536;

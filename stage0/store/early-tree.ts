@@ -1,14 +1,14 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { randomSuffix } from "../../lib/files.ts";
-import { LOCK_EX, type Syscall } from "../../lib/syscall/syscall.ts";
+import type { Syscall } from "../../lib/syscall/syscall.ts";
 import type { ImageRecord } from "./image-record.ts";
 import type { StoreLayout } from "./layout.ts";
+import { createLockedDirectory } from "./locked-directory.ts";
 import { withLock } from "./named-lock.ts";
 import { createTreeWriter, type TreeWriter } from "./render-tree.ts";
 import { treeIdOf } from "./tree-images.ts";
 import { emptyTree } from "./tree-store.ts";
-import { completeTree, createTreeDirectory } from "./write-tree.ts";
+import { completeTree } from "./write-tree.ts";
 
 /** A root file system that is written while its image is still read, so that the image is read and hashed once. */
 export interface EarlyTree {
@@ -21,7 +21,7 @@ export interface EarlyTree {
 
 /** In a directory of its own, locked, so that nobody takes it for left over. */
 export function beginEarlyTree(layout: StoreLayout, syscall: Syscall): EarlyTree {
-	const { directory, fd } = createLocked(layout.treeDirectory, syscall);
+	const { directory, fd } = createLockedDirectory(layout.treeDirectory, syscall);
 	const writer = createTreeWriter(directory);
 	return {
 		writer,
@@ -41,16 +41,4 @@ export function beginEarlyTree(layout: StoreLayout, syscall: Syscall): EarlyTree
 			fs.closeSync(fd);
 		},
 	};
-}
-
-/** Between making and locking a directory, a sweep may remove it: then another is made. */
-function createLocked(parent: string, syscall: Syscall): { directory: string; fd: number } {
-	for (;;) {
-		const directory = path.join(parent, `import-${process.pid}-${randomSuffix()}`);
-		createTreeDirectory(directory);
-		const fd = fs.openSync(directory, "r");
-		syscall.flock(fd, LOCK_EX);
-		if (fs.fstatSync(fd).nlink > 0) return { directory, fd };
-		fs.closeSync(fd);
-	}
 }

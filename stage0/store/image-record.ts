@@ -1,7 +1,9 @@
+import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import type { Label } from "../../appc/types/labels.ts";
 import { isErrno } from "../../lib/errors.ts";
 import { writeFileAtomic } from "../../lib/files.ts";
+import type { GuestKernel } from "../../stage1/guest-kernel.ts";
 import { type StoreLayout, unreadable } from "./layout.ts";
 
 /** An image that the manifest of another one names. */
@@ -45,6 +47,10 @@ export interface ImageRecord {
 	readonly source: string;
 	/** SHA-256 of the stored manifest in hex, so that a damaged one is noticed without reading the archive. */
 	readonly manifestHash: string;
+	/** Of an OCI image: its layers, bottom first, `sha256:` and 64 hex digits each. It has no blob. */
+	readonly layers?: readonly string[];
+	/** The kernel of a stage1 image; null: none. Undefined in records that do not say. */
+	readonly guestKernel?: GuestKernel | null;
 }
 
 /** The record, or undefined when there is none or it is damaged, in which case the image has to be fetched again. */
@@ -57,8 +63,8 @@ export function readRecord(layout: StoreLayout, key: string): ImageRecord | unde
 		throw unreadable(error, layout.dataDirectory);
 	}
 	try {
-		const record = JSON.parse(fs.readFileSync(fd, "utf8")) as ImageRecord;
-		if (record.key !== key || !Array.isArray(record.dependencies)) return undefined;
+		const record = decodeRecord(fs.readFileSync(fd, "utf8"));
+		if (record?.key !== key || !Array.isArray(record.dependencies)) return undefined;
 		const stat = fs.fstatSync(fd);
 		return { ...record, signer: isRoots(stat) ? record.signer : undefined, lastUsed: stat.mtimeMs };
 	} catch (error) {
@@ -75,8 +81,21 @@ function isRoots({ uid, mode }: fs.Stats): boolean {
 
 /** Writes the record, which also counts as use. */
 export function writeRecord(layout: StoreLayout, record: Omit<ImageRecord, "lastUsed">): void {
+	const text = JSON.stringify({ ...record, lastUsed: undefined });
+	const checked = JSON.stringify({ ...JSON.parse(text), checksum: checksum(text) });
 	const mode = process.geteuid?.() === 0 ? 0o640 : 0o660;
-	writeFileAtomic(layout.info(record.key), `${JSON.stringify({ ...record, lastUsed: undefined })}\n`, mode);
+	writeFileAtomic(layout.info(record.key), `${checked}\n`, mode);
+}
+
+/** Undefined when it is not what was written. Records of earlier versions have no check sum. */
+function decodeRecord(text: string): ImageRecord | undefined {
+	const { checksum: expected, ...record } = JSON.parse(text) as ImageRecord & { checksum?: string };
+	const right = expected === undefined || expected === checksum(JSON.stringify(record));
+	return right ? record : undefined;
+}
+
+function checksum(text: string): string {
+	return createHash("sha256").update(text).digest("hex");
 }
 
 /** The keys of all records, also of damaged ones. */

@@ -9,6 +9,7 @@ import { readTextIfExists } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { type ImageRecord, readRecord, recordedKeys, touchRecord } from "./image-record.ts";
 import type { ImportOptions } from "./import-image.ts";
+import { missingLayers } from "./layer-presence.ts";
 import { createLayout, type StoreLayout, unusable } from "./layout.ts";
 import { type RemoteRecord, readRemote, writeRemote } from "./remote-record.ts";
 import { collectImages, removeImage, sweepLeftovers } from "./remove-image.ts";
@@ -99,9 +100,13 @@ export function createImageStore(layout: StoreLayout, syscall: Syscall): ImageSt
 	};
 }
 
-/** The record of an image whose blob is there in full length. */
+/** The record of an image whose blob is there in full length, or its manifest and all of its layers. */
 export function intactRecord(layout: StoreLayout, key: string): ImageRecord | undefined {
 	const record = readRecord(layout, key);
+	if (record?.layers !== undefined) {
+		const whole = fs.existsSync(layout.manifest(key)) && missingLayers(layout, record.layers).length === 0;
+		return whole ? record : undefined;
+	}
 	const blob = record && fs.statSync(layout.blob(key), { throwIfNoEntry: false });
 	return blob?.isFile() && blob.size === record?.size ? record : undefined;
 }

@@ -7,6 +7,7 @@ import { crashPoint } from "../../lib/crash-point.ts";
 import { fail, isErrno } from "../../lib/errors.ts";
 import { renameDurable, writeFileAtomic } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
+import { readGuestKernel } from "../../stage1/guest-kernel.ts";
 import { type BlobWriter, createBlobWriter } from "./blob-writer.ts";
 import type { EarlyTree } from "./early-tree.ts";
 import { type ImageRecord, readRecord, writeRecord } from "./image-record.ts";
@@ -163,6 +164,7 @@ function publish(
 		...(options.signer === undefined ? {} : { signer: options.signer }),
 		source: options.source,
 		manifestHash: createHash("sha256").update(aci.manifestText).digest("hex"),
+		guestKernel: readGuestKernel(aci.manifest) ?? null,
 	};
 	writeRecord(layout, record);
 	crashPoint("import-record");

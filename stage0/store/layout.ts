@@ -20,6 +20,17 @@ export interface StoreLayout {
 	imageLock(key: string): string;
 	treeLock(treeId: string): string;
 	tree(treeId: string): string;
+	/** Layers of OCI images: directories named after the SHA-256 of their archives, in hex. */
+	readonly layerDirectory: string;
+	layer(hex: string): string;
+	/** What members of the store's group may know of a layer. */
+	layerInfo(hex: string): string;
+	/** The archive of a layer that nobody has unpacked yet. */
+	readonly layerBlobDirectory: string;
+	layerBlob(hex: string): string;
+	layerLock(hex: string): string;
+	/** Locked by whoever needs layers that no image or tree names yet. */
+	readonly layersInUse: string;
 }
 
 export function storeLayout(dataDirectory: string): StoreLayout {
@@ -40,19 +51,38 @@ export function storeLayout(dataDirectory: string): StoreLayout {
 		imageLock: (key) => below("imagelocks", key),
 		treeLock: (treeId) => below("treestorelocks", treeId),
 		tree: (treeId) => below("tree", treeId),
+		layerDirectory: below("layer"),
+		layer: (hex) => below("layer", hex),
+		layerInfo: (hex) => below("layer", `${hex}.json`),
+		layerBlobDirectory: below("layerblob"),
+		layerBlob: (hex) => below("layerblob", hex),
+		layerLock: (hex) => below("layerlocks", hex),
+		layersInUse: below("layerlocks", "in-use"),
 	};
 }
 
 /** Readable and writable for the group rkt, which files in them inherit. */
 const SHARED_MODE = 0o2770;
 const ROOT_MODE = 0o2700;
+/** The group sees which layers there are, and not what is in them. */
+const LISTED_MODE = 0o2750;
 
 /**
  * Makes the directories that are missing, for the group rkt if the system has one.
  * Errors: `data-directory-unusable`.
  */
 export function createLayout(layout: StoreLayout): void {
-	const shared = ["", "blob/sha512", "imageManifest/sha512", "imagelocks", "tmp", "remote", "imageinfo"];
+	const shared = [
+		"",
+		"blob/sha512",
+		"imageManifest/sha512",
+		"imagelocks",
+		"tmp",
+		"remote",
+		"imageinfo",
+		"layerblob",
+		"layerlocks",
+	];
 	try {
 		if (!fs.existsSync(layout.dataDirectory)) {
 			makeDirectories(path.dirname(layout.dataDirectory), 0o755);
@@ -60,6 +90,7 @@ export function createLayout(layout: StoreLayout): void {
 		}
 		for (const name of shared) createDirectories(layout.directory, name, SHARED_MODE);
 		for (const name of ["tree", "treestorelocks"]) createDirectories(layout.directory, name, ROOT_MODE);
+		createDirectories(layout.directory, "layer", LISTED_MODE);
 	} catch (error) {
 		throw unusable(error, layout.dataDirectory);
 	}

@@ -9,6 +9,7 @@ import { readRecord, recordedKeys } from "./image-record.ts";
 import { type StoreLayout, unusable } from "./layout.ts";
 import { acquireLock, tryLock } from "./named-lock.ts";
 import { removeRemotesOf } from "./remote-record.ts";
+import { collectLayers } from "./remove-layer.ts";
 
 /** Removes an image: first what makes it visible, so that a killed process leaves files that a sweep finds. */
 export function removeImage(layout: StoreLayout, syscall: Syscall, key: string): void {
@@ -17,6 +18,7 @@ export function removeImage(layout: StoreLayout, syscall: Syscall, key: string):
 			hint: "rkt image list shows the images in the store",
 		});
 	}
+	const layers = readRecord(layout, key)?.layers;
 	try {
 		const lock = acquireLock(syscall, layout.imageLock(key));
 		try {
@@ -24,6 +26,7 @@ export function removeImage(layout: StoreLayout, syscall: Syscall, key: string):
 		} finally {
 			lock.remove();
 		}
+		if (layers) collectLayers(layout, syscall, { only: new Set(layers) });
 	} catch (error) {
 		throw unusable(error, layout.dataDirectory);
 	}
@@ -52,6 +55,7 @@ export function collectImages(
 	unused.sort((a, b) => a.lastUsed - b.lastUsed);
 	const removed = unused.filter(({ key }) => removeIfStillUnused(layout, syscall, key, limit));
 	sweepLeftovers(layout, syscall, gracePeriodMs);
+	collectLayers(layout, syscall, { graceMs: gracePeriodMs });
 	return removed.map(({ key }) => key);
 }
 

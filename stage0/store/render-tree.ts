@@ -26,6 +26,11 @@ export class DamagedImageError extends RktError {
 	}
 }
 
+type OnEntry = (entry: TarEntry, body: EntryBody) => Promise<void> | undefined | void;
+
+/** Gives `rootfs` of an image and each entry below it. */
+export type ReadEntries = (image: FlatImage, onEntry: OnEntry) => Promise<void>;
+
 /** Writes the entries of a tree. */
 export interface TreeWriter extends TarPacker {
 	/** Stops in the middle; what was written stays. */
@@ -50,19 +55,21 @@ export function createTreeWriter(directory: string): TreeWriter {
 }
 
 /**
- * Writes `rootfs` of a list of images into a directory. Every blob is checked against its key while it is read.
+ * Writes `rootfs` of a list of images into a directory. Every blob is checked against its key while it is read;
+ * `readEntries` is for images that have none.
  * Errors: `image-damaged` (as {@link DamagedImageError}), `tree-not-written`, `disk-full`.
  */
 export async function renderTree(
 	layout: StoreLayout,
 	images: readonly FlatImage[],
 	directory: string,
+	readEntries: ReadEntries = (image, onEntry) => readBlob(layout, image, onEntry),
 ): Promise<void> {
 	const writer = createTreeWriter(directory);
 	try {
 		if (takesEverything(images)) {
-			await readBlob(layout, images[0] as FlatImage, (entry, body) => writer.add(entry, body));
-		} else await packChosen(layout, images, writer);
+			await readEntries(images[0] as FlatImage, (entry, body) => writer.add(entry, body));
+		} else await packChosen(readEntries, images, writer);
 		await writer.finish();
 	} catch (error) {
 		await writer.abort();
@@ -72,29 +79,25 @@ export async function renderTree(
 
 /** Each image is read twice: what to take depends on all of its entries. */
 async function packChosen(
-	layout: StoreLayout,
+	readEntries: ReadEntries,
 	images: readonly FlatImage[],
 	packer: TarPacker,
 ): Promise<void> {
 	const choice = createFileChoice(images);
 	for (const [position, image] of images.entries()) {
 		const entries: TarEntry[] = [];
-		await readBlob(layout, image, (entry) => {
+		await readEntries(image, (entry) => {
 			entries.push(entry);
 		});
 		const selection = choice.choose(position, entries);
-		await readBlob(layout, image, (entry, body) => {
+		await readEntries(image, (entry, body) => {
 			const chosen = selection.get(entry.path);
 			return chosen && packer.add(chosen, chosen.type === "file" ? body : undefined);
 		});
 	}
 }
 
-async function readBlob(
-	layout: StoreLayout,
-	image: FlatImage,
-	onEntry: (entry: TarEntry, body: EntryBody) => Promise<void> | undefined | void,
-): Promise<void> {
+export async function readBlob(layout: StoreLayout, image: FlatImage, onEntry: OnEntry): Promise<void> {
 	const input = fs.createReadStream(layout.blob(image.id), { highWaterMark: 1024 * 1024 });
 	let aci: ReadAci;
 	try {

@@ -11,7 +11,7 @@ export interface TreeDigest {
 }
 
 /** Written beside the root file system by the store itself. */
-const OWN_FILES = new Set(["manifest", "hash", "rendered", "image", "size"]);
+const OWN_FILES = new Set(["manifest", "hash", "rendered", "image", "size", "files", "stamps"]);
 const READ_BYTES = 1024 * 1024;
 
 interface Walk {
@@ -25,7 +25,7 @@ interface Walk {
 }
 
 /**
- * The hash of a rendered tree (image.md §9): for each entry in lexical order its metadata as JSON, then its
+ * The hash of a tree that an earlier version rendered (image.md §9): for each entry in lexical order its metadata as JSON, then its
  * bytes. Times and user names do not count; further names of a file count as hard links.
  */
 export function digestTree(directory: string, syscall: Syscall): TreeDigest {

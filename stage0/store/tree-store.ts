@@ -1,6 +1,8 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import type { AciContent } from "../../appc/aci/directory-entries.ts";
 import { crashPoint } from "../../lib/crash-point.ts";
+import { fail } from "../../lib/errors.ts";
 import { listDirectory } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { type ImageRecord, touchRecord } from "./image-record.ts";
@@ -8,20 +10,25 @@ import { imageNotFound, intactRecord } from "./image-store.ts";
 import type { StoreLayout } from "./layout.ts";
 import { acquireLock } from "./named-lock.ts";
 import { partsOf, treeIdOf } from "./tree-images.ts";
+import { treeDirectories, treeLowers } from "./tree-layers.ts";
+import { isUntouched } from "./tree-stamps.ts";
+import type { DamagedFile, TreeVerdict } from "./verify-tree.ts";
 
 export interface RenderedTree {
 	/** `deps-sha512-` and 128 hex digits. */
 	readonly treeId: string;
-	/** The root file system, a directory that must never be written to. */
+	/** The root file system, or what an OCI image has of its own in it: a directory that must never be written to. */
 	readonly rootfs: string;
+	/** The directories whose union the root file system is, uppermost first; `rootfs` is the first. */
+	readonly lowers: readonly string[];
 }
-
-export type TreeCheck = "verified" | "not-rendered" | "damaged";
 
 /** Root file systems rendered from images, `<data>/cas/tree`. Writing needs root. */
 export interface TreeStore {
 	/** Where the tree of an image is or would be. Error `image-not-found`, also for a dependency. */
 	treeOf(key: string): RenderedTree & { readonly rendered: boolean };
+	/** The `lowers` of a tree. */
+	lowersOf(treeId: string): string[];
 	/**
 	 * The tree of an image with its dependencies; renders it unless that was done before, and marks the image as used.
 	 * Errors: `image-not-found`, `image-damaged`, `tree-not-written`, `disk-full`, `data-directory-unusable`.
@@ -29,8 +36,26 @@ export interface TreeStore {
 	ensureTree(key: string, options?: { readonly rebuild?: boolean }): Promise<RenderedTree>;
 	/** The images that supply the files of an image's tree: it and its dependencies. Error `image-not-found`, also for one of those. */
 	partsOf(key: string): string[];
-	/** Compares a tree with the hash taken when it was rendered. */
-	verifyTree(key: string): Promise<TreeCheck>;
+	/** Reads every file of a tree and compares it with what was rendered. */
+	verifyTree(key: string): Promise<TreeVerdict>;
+	/**
+	 * Makes a damaged tree anew from the archive of its image, and takes damaged layers out of the store.
+	 * Errors: `image-damaged` when the image has to be fetched again; those of {@link TreeStore.ensureTree}.
+	 */
+	repairTree(key: string, files: readonly DamagedFile[]): Promise<void>;
+	/** False when the stored archive of an image is not what its key says. True for an OCI image, which has none. */
+	verifyArchive(key: string): Promise<boolean>;
+	/**
+	 * The files of an image with its dependencies as archive entries `rootfs` and below, in order, each with its content.
+	 * Renders it first. Errors: those of {@link TreeStore.ensureTree}.
+	 */
+	entriesOf(key: string): Promise<Iterable<AciContent>>;
+	/**
+	 * Before a tree is run: sees whether anything of it was touched since it was rendered or last read whole, and only then,
+	 * or with `whole`, reads all of it. What is damaged is taken out of use, so that it is rendered or fetched anew.
+	 * Errors: `image-damaged`, which names the file; `tree-missing`.
+	 */
+	checkTree(treeId: string, options?: { readonly whole?: boolean }): Promise<void>;
 	removeTree(treeId: string): void;
 	/** Bytes of file content; 0 when it is not rendered. */
 	treeSize(treeId: string): number;
@@ -39,27 +64,47 @@ export interface TreeStore {
 }
 
 export function createTreeStore(layout: StoreLayout, syscall: Syscall): TreeStore {
-	return {
+	const store: TreeStore = {
 		treeOf: (key) => locateTree(layout, requireRecord(layout, key)),
 		ensureTree: async (key, { rebuild = false } = {}) => {
 			const record = requireRecord(layout, key);
 			const { rendered, ...tree } = locateTree(layout, record);
-			if (rendered && !rebuild) touchRecord(layout, key);
-			else {
-				const { writeTree } = await import("./write-tree.ts");
-				await writeTree(layout, syscall, { record, tree, rebuild });
+			if (rendered && !rebuild) {
+				touchRecord(layout, key);
+				return tree;
 			}
-			return tree;
+			const { writeTree } = await import("./write-tree.ts");
+			await writeTree(layout, syscall, { record, treeId: tree.treeId, rebuild });
+			return { ...tree, lowers: treeLowers(layout, tree.treeId) };
 		},
 		partsOf: (key) => partsOf(layout, requireRecord(layout, key)),
+		lowersOf: (treeId) => treeLowers(layout, treeId),
 		verifyTree: async (key) => {
 			const { treeId, rendered } = locateTree(layout, requireRecord(layout, key));
-			if (!rendered) return "not-rendered";
-			const { digestTree } = await import("./tree-hash.ts");
-			const { hash } = digestTree(layout.tree(treeId), syscall);
-			return hash === fs.readFileSync(path.join(layout.tree(treeId), "hash"), "utf8")
-				? "verified"
-				: "damaged";
+			if (!rendered) return { state: "not-rendered" };
+			const { verifyTree } = await import("./verify-tree.ts");
+			return verifyTree(layout, syscall, treeId);
+		},
+		repairTree: async (key, files) => {
+			const record = requireRecord(layout, key);
+			const { takeOutOfUse } = await import("./verify-tree.ts");
+			await takeOutOfUse(layout, syscall, treeIdOf(layout, record), files);
+			if (files.every(({ layer }) => layer === undefined)) await store.ensureTree(key, { rebuild: true });
+			else failDamagedLayers(record);
+		},
+		verifyArchive: async (key) => {
+			const { verifyArchive } = await import("./verify-archive.ts");
+			return verifyArchive(layout, requireRecord(layout, key));
+		},
+		entriesOf: async (key) => {
+			const { lowers } = await store.ensureTree(key);
+			const { mergedEntries } = await import("./merged-entries.ts");
+			return mergedEntries(lowers, syscall);
+		},
+		checkTree: async (treeId, { whole = false } = {}) => {
+			if (!whole && treeDirectories(layout, treeId).every(isUntouched)) return;
+			const { refuseDamaged } = await import("./verify-tree.ts");
+			await refuseDamaged(layout, syscall, treeId);
 		},
 		removeTree: (treeId) => removeTree(layout, syscall, treeId),
 		treeSize: (treeId) => readSize(layout, treeId),
@@ -72,6 +117,13 @@ export function createTreeStore(layout: StoreLayout, syscall: Syscall): TreeStor
 			return unused;
 		},
 	};
+	return store;
+}
+
+function failDamagedLayers({ name, source }: ImageRecord): never {
+	fail("image-damaged", `layers of the image ${name} were damaged: they were removed from the store`, {
+		hint: `get them again with rkt fetch ${source}`,
+	});
 }
 
 function requireRecord(layout: StoreLayout, key: string): ImageRecord {
@@ -84,7 +136,8 @@ function locateTree(layout: StoreLayout, record: ImageRecord): RenderedTree & { 
 	const treeId = treeIdOf(layout, record);
 	const directory = layout.tree(treeId);
 	const rendered = fs.existsSync(path.join(directory, "rendered"));
-	return { treeId, rootfs: path.join(directory, "rootfs"), rendered };
+	const lowers = treeLowers(layout, treeId);
+	return { treeId, rootfs: path.join(directory, "rootfs"), lowers, rendered };
 }
 
 /** The marker goes first: what is left of a killed removal is no tree. */

@@ -1,23 +1,28 @@
-import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import type { AciContent } from "../../appc/aci/directory-entries.ts";
 import { crashPoint } from "../../lib/crash-point.ts";
-import { fail, isErrno } from "../../lib/errors.ts";
+import { isErrno } from "../../lib/errors.ts";
 import { fsyncPath, writeFileAtomic } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
+import { flushFileSystem } from "./flush.ts";
 import { type ImageRecord, readRecord, writeRecord } from "./image-record.ts";
 import { readManifest } from "./image-store.ts";
+import { createLayerHold } from "./layer-hold.ts";
 import { createLayout, type StoreLayout, unusable } from "./layout.ts";
+import { createTreeDirectory } from "./locked-directory.ts";
+import { mergedEntries } from "./merged-entries.ts";
 import { withLock } from "./named-lock.ts";
 import { removeImage } from "./remove-image.ts";
-import { DamagedImageError, renderTree } from "./render-tree.ts";
-import { digestTree } from "./tree-hash.ts";
-import { flatImages } from "./tree-images.ts";
-import { emptyTree, type RenderedTree } from "./tree-store.ts";
+import { DamagedImageError, readBlob, renderTree } from "./render-tree.ts";
+import { flatImages, treeIdOf } from "./tree-images.ts";
+import { treeLowers } from "./tree-layers.ts";
+import { recordTree } from "./tree-record.ts";
+import { emptyTree } from "./tree-store.ts";
 
 export interface TreeRequest {
 	readonly record: ImageRecord;
-	readonly tree: RenderedTree;
+	readonly treeId: string;
 	/** Also when the tree is there. */
 	readonly rebuild: boolean;
 }
@@ -26,9 +31,7 @@ export interface TreeRequest {
 export async function writeTree(layout: StoreLayout, syscall: Syscall, request: TreeRequest): Promise<void> {
 	try {
 		createLayout(layout);
-		await withLock(syscall, layout.treeLock(request.tree.treeId), () =>
-			writeLocked(layout, syscall, request),
-		);
+		await withLock(syscall, layout.treeLock(request.treeId), () => writeLocked(layout, syscall, request));
 	} catch (error) {
 		if (error instanceof DamagedImageError) forget(layout, syscall, error.key);
 		throw unusable(error, layout.dataDirectory);
@@ -36,25 +39,66 @@ export async function writeTree(layout: StoreLayout, syscall: Syscall, request: 
 }
 
 async function writeLocked(layout: StoreLayout, syscall: Syscall, request: TreeRequest): Promise<void> {
-	const { record, tree, rebuild } = request;
-	const directory = layout.tree(tree.treeId);
+	const { record, treeId, rebuild } = request;
+	const directory = layout.tree(treeId);
 	if (!rebuild && fs.existsSync(path.join(directory, "rendered"))) return;
-	emptyTree(layout, tree.treeId);
+	emptyTree(layout, treeId);
 	createTreeDirectory(directory);
 	crashPoint("tree-begin");
 	try {
-		await renderTree(layout, flatImages(layout, record), directory);
+		if (record.layers) await writeLayered(layout, syscall, record, directory);
+		else await renderImages(layout, syscall, record, directory);
 	} catch (error) {
-		emptyTree(layout, tree.treeId);
+		emptyTree(layout, treeId);
 		throw error;
 	}
 	await completeTree(layout, syscall, record, directory);
 }
 
-/** Without the set-group-ID bit of its parent, which directories of the image would inherit. */
-export function createTreeDirectory(directory: string): void {
-	fs.mkdirSync(directory);
-	fs.chmodSync(directory, 0o700);
+/** OCI images among the dependencies have trees of their own, which must be there first. */
+async function renderImages(
+	layout: StoreLayout,
+	syscall: Syscall,
+	record: ImageRecord,
+	directory: string,
+): Promise<void> {
+	const images = flatImages(layout, record);
+	const lowers = new Map<string, string[]>();
+	for (const { id } of images) {
+		const dependency = readRecord(layout, id);
+		if (!dependency?.layers) continue;
+		const treeId = treeIdOf(layout, dependency);
+		await writeTree(layout, syscall, { record: dependency, treeId, rebuild: false });
+		lowers.set(id, treeLowers(layout, treeId));
+	}
+	await renderTree(layout, images, directory, async (image, onEntry) => {
+		const union = lowers.get(image.id);
+		if (union === undefined) return readBlob(layout, image, onEntry);
+		for (const { entry, body } of mergedEntries(union, syscall)) await onEntry(entry, streamOf(body));
+	});
+}
+
+async function* streamOf(body: AciContent["body"]): AsyncGenerator<Buffer> {
+	if (Buffer.isBuffer(body)) yield body;
+	else if (body !== undefined) yield* body;
+}
+
+/** The collector leaves the layers alone until the tree names them. */
+async function writeLayered(
+	layout: StoreLayout,
+	syscall: Syscall,
+	record: ImageRecord,
+	directory: string,
+): Promise<void> {
+	const { writeLayeredTree } = await import("./write-layered-tree.ts");
+	const layers = record.layers ?? [];
+	const hold = createLayerHold(layout, syscall);
+	hold.take(layers);
+	try {
+		await writeLayeredTree(layout, syscall, record, directory);
+	} finally {
+		hold.drop(layers);
+	}
 }
 
 /** Makes a written root file system a tree that counts. Call it with the tree's lock. */
@@ -65,36 +109,17 @@ export async function completeTree(
 	directory: string,
 ): Promise<void> {
 	crashPoint("tree-written");
-	const flushed = flush(directory);
+	const flushed = flushFileSystem(directory);
 	flushed.catch(() => {});
-	const { hash, size } = digestTree(directory, syscall);
+	const { size } = recordTree(directory, syscall);
 	await flushed;
 	crashPoint("tree-flushed");
-	const files = { manifest: readManifest(layout, record.key), hash, image: record.key, size: String(size) };
+	const files = { manifest: readManifest(layout, record.key), image: record.key };
 	for (const [name, text] of Object.entries(files)) writeFileAtomic(path.join(directory, name), text, 0o600);
 	writeFileAtomic(path.join(directory, "rendered"), "", 0o600);
 	fsyncPath(layout.treeDirectory);
 	crashPoint("tree-rendered");
 	await recordSize(layout, syscall, record.key, size);
-}
-
-/**
- * Everything of the tree is on the disk before it is marked as complete. A program of its own, because the disk and
- * the hash of the tree take about the same time.
- */
-async function flush(directory: string): Promise<void> {
-	const child = spawn("sync", ["--file-system", directory], {
-		stdio: "ignore",
-		env: { PATH: "/usr/bin:/bin" },
-	});
-	const status = await new Promise((resolve, reject) => {
-		child.once("error", reject);
-		child.once("close", resolve);
-	});
-	if (status === 0) return;
-	fail("tree-not-written", `cannot write the root file system ${directory} to the disk`, {
-		hint: "look at the kernel log for errors of the disk",
-	});
 }
 
 async function recordSize(layout: StoreLayout, syscall: Syscall, key: string, size: number): Promise<void> {

@@ -26,6 +26,7 @@
 #define SYSTEMD "/usr/lib/systemd/systemd"
 #define MODULES "/rkt/vm/modules"
 #define NETWORK "/rkt/vm/network"
+#define SYSCTLS "/rkt/vm/sysctl"
 #define DISKS "/dev/rkt"
 /* On the kernel's command line. */
 #define DEBUG_WORD "rkt.debug"
@@ -157,6 +158,29 @@ static void keep_console(void)
 		pause();
 }
 
+/* What apps want set of this kernel, which is theirs alone. The host has checked the names; they lead nowhere else. */
+static void set_sysctls(void)
+{
+	FILE *list = fopen(SYSCTLS, "re");
+	char line[4096], path[4200];
+
+	if (!list)
+		give_up(SYSCTLS);
+	while (fgets(line, sizeof line, list)) {
+		line[strcspn(line, "\n")] = '\0';
+		char *value = strchr(line, '=');
+		if (!value)
+			continue;
+		*value++ = '\0';
+		snprintf(path, sizeof path, "/proc/sys/%s", line);
+		int fd = open(path, O_WRONLY | O_CLOEXEC);
+		if (fd < 0 || write(fd, value, strlen(value)) != (ssize_t)strlen(value))
+			give_up(path);
+		close(fd);
+	}
+	fclose(list);
+}
+
 /*
  * The clock that the kernel starts with is right to the second only. The host gives a file that is made its own time, so
  * that the times of a trace fit those of the host. Only what is made is asked of the host, whose answer is kept then.
@@ -215,6 +239,7 @@ int main(void)
 		errno = 0;
 		give_up("network");
 	}
+	set_sysctls();
 	const char *missing = install_baseline();
 	if (missing)
 		give_up(missing);

@@ -1,6 +1,6 @@
 /*
  * PID 1 of a pod until it becomes systemd: makes usable what nspawn leaves read-only or out.
- * init [--keep-stdio] SYSTEMD-ARGUMENTS...
+ * init [--keep-stdio] [--domain-name=NAME] SYSTEMD-ARGUMENTS...
  */
 #define _GNU_SOURCE
 #include "baseline.h"
@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define SYSTEMD "/usr/lib/systemd/systemd"
+#define DOMAIN_NAME "--domain-name="
 #define CGROUPS "/sys/fs/cgroup"
 
 static void warn(const char *what)
@@ -77,9 +78,16 @@ int main(int argc, char **argv)
 	int first = 1;
 
 	trace(0, "machine nspawn");
-	if (argc > 1 && !strcmp(argv[1], "--keep-stdio")) {
+	if (first < argc && !strcmp(argv[first], "--keep-stdio")) {
 		keep_stdio();
 		first++;
+	}
+	if (first < argc && !strncmp(argv[first], DOMAIN_NAME, strlen(DOMAIN_NAME))) {
+		const char *name = argv[first++] + strlen(DOMAIN_NAME);
+		if (setdomainname(name, strlen(name)) < 0) {
+			warn("cannot set the domain name");
+			return 1;
+		}
 	}
 	/*
 	 * A supervisor that is killed takes the pod along; otherwise it would go on, watched by nobody. systemd keeps this,

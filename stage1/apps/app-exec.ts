@@ -1,8 +1,10 @@
+import { isDockerImage } from "../../appc/oci/oci-annotations.ts";
 import { fail } from "../../lib/errors.ts";
 import type { PodApp } from "../pod.ts";
+import { DEFAULT_PATH } from "./app-environment.ts";
 import type { AppRoot } from "./app-root.ts";
 
-/** Where a bare name is looked for when the app sets no PATH, after its working directory. */
+/** Where a bare name is looked for when the app sets no PATH, after its working directory; not for docker images. */
 const FALLBACK_DIRECTORIES = ["/bin", "/usr/bin"];
 
 /**
@@ -26,18 +28,21 @@ export function resolveHook(podApp: PodApp, hook: "pre-start" | "post-stop", roo
 
 function findProgram(podApp: PodApp, program: string, root: AppRoot): string {
 	const candidates = candidatesFor(podApp, program);
-	const found = candidates.find((candidate) => root.stat(candidate)?.isFile());
+	const files = candidates.filter((candidate) => root.stat(candidate)?.isFile());
+	const found = files.find((file) => ((root.stat(file)?.mode ?? 0) & 0o111) !== 0) ?? files[0];
 	if (found !== undefined) return found;
 	return fail("app-exec-not-found", `app ${podApp.name}: unable to find "${program}" in the image`, {
 		hint: candidates.length > 1 ? `looked for ${candidates.join(", ")}` : "check --exec and the image",
 	});
 }
 
-function candidatesFor({ app }: PodApp, program: string): string[] {
+function candidatesFor({ app, image }: PodApp, program: string): string[] {
 	const directory = app.workingDirectory || "/";
 	if (program.startsWith("/")) return [program];
 	if (program.includes("/")) return [join(directory, program)];
-	const path = app.environment.find(({ name }) => name === "PATH")?.value;
+	const path =
+		app.environment.find(({ name }) => name === "PATH")?.value ??
+		(isDockerImage(image) ? DEFAULT_PATH : undefined);
 	const directories = path === undefined ? [directory, ...FALLBACK_DIRECTORIES] : path.split(":");
 	return directories.map((entry) => join(join(directory, entry), program));
 }

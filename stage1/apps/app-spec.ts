@@ -1,5 +1,7 @@
+import type { AppLimits, ResourceLimit } from "../../appc/schema/app-isolators.ts";
 import { fail } from "../../lib/errors.ts";
 import type { AppFilter } from "../security/app-filter.ts";
+import type { AppLabel } from "../security/app-label.ts";
 import type { AppUser } from "./app-user.ts";
 
 /** Everything that the guest program `launch` needs to start an app, and `enter` to join it. */
@@ -23,11 +25,17 @@ export interface AppSpec {
 	/** Bit mask in hexadecimal. */
 	readonly capabilities: string;
 	readonly noNewPrivileges: boolean;
+	/** What systemd would set too, but for `enter`. */
+	readonly rlimits: AppLimits["rlimits"];
+	/** What the program's own label or profile is to be. */
+	readonly label: AppLabel | undefined;
 	readonly filter: AppFilter;
 	/** Descriptors 0 to 2 come from the process that keeps the caller's. */
 	readonly keeperStdio: boolean;
 	/** Output reaches the caller through the pod's console: lines end in a newline alone. */
 	readonly plainConsole: boolean;
+	/** The app can open its standard output and error by name. */
+	readonly openOutput: boolean;
 	/** For each socket that systemd hands over the name of its port, in order. */
 	readonly socketNames: readonly string[];
 	readonly notify: boolean;
@@ -58,8 +66,11 @@ function fields(spec: AppSpec): Field[] {
 		["gid", spec.user.gid],
 		["bounding", spec.capabilities],
 		["no-new-privileges", spec.noNewPrivileges],
+		...(spec.label === undefined ? [] : [[spec.label.module, spec.label.text] as const]),
+		...each("rlimit", Object.entries(spec.rlimits ?? {}).map(rlimitText)),
 		["keeper-stdio", spec.keeperStdio],
 		["plain-console", spec.plainConsole],
+		["open-output", spec.openOutput],
 		["notify", spec.notify],
 		...each("socket", spec.socketNames),
 		...each("group", spec.user.groups),
@@ -83,6 +94,10 @@ function fields(spec: AppSpec): Field[] {
 		...each("pre-start", spec.preStart),
 		...each("post-stop", spec.postStop),
 	];
+}
+
+function rlimitText([name, { soft, hard }]: readonly [string, ResourceLimit]): string {
+	return `${name}:${soft ?? "unlimited"}:${hard ?? "unlimited"}`;
 }
 
 function encodeField(app: string, [key, value]: Field): Buffer {

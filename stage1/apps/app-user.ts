@@ -1,8 +1,10 @@
 import * as fs from "node:fs";
+import { type DockerUser, parseDockerUser } from "../../appc/oci/docker-user.ts";
+import { isDockerImage, ociAnnotation } from "../../appc/oci/oci-annotations.ts";
 import type { App } from "../../appc/schema/app.ts";
-import type { ImageManifest } from "../../appc/schema/image-manifest.ts";
 import { fail } from "../../lib/errors.ts";
 import type { PodApp } from "../pod.ts";
+import { readAccounts, readGroups } from "./accounts.ts";
 import type { AppRoot } from "./app-root.ts";
 
 /** Numeric ids as the pod sees them. */
@@ -23,6 +25,8 @@ const HIGHEST_ID = 0xfffffffe;
  */
 export function resolveAppUser(podApp: PodApp, root: AppRoot, shift = 0): AppUser {
 	const { app, name } = podApp;
+	const docker = ownDockerUser(podApp);
+	if (docker) return resolveDockerUser(podApp, docker, root);
 	const uid = resolveId(app.user, root, { app: name, kind: "user", shift });
 	const gid =
 		resolveIdIfKnown(app.group, root, { app: name, kind: "group", shift }) ??
@@ -44,11 +48,11 @@ function resolveIdIfKnown(value: string, root: AppRoot, request: Request): numbe
 	if (value === "root") return 0;
 	if (/^[-+]?[0-9]+$/.test(value)) return checkId(Number(value), value, request.app);
 	if (value.startsWith("/")) return ownerOf(value, root, request);
-	const file = request.kind === "user" ? "/etc/passwd" : "/etc/group";
-	const found = entries(root, file).find((fields) => fields[0] === value)?.[2];
-	return found === undefined || !/^[0-9]+$/.test(found)
-		? undefined
-		: checkId(Number(found), value, request.app);
+	const found =
+		request.kind === "user"
+			? readAccounts(root).find((account) => account.name === value)?.uid
+			: readGroups(root).find((group) => group.name === value)?.gid;
+	return found === undefined ? undefined : checkId(found, value, request.app);
 }
 
 function ownerOf(target: string, root: AppRoot, { kind, shift }: Request): number | undefined {
@@ -63,10 +67,6 @@ function ownerOf(target: string, root: AppRoot, { kind, shift }: Request): numbe
 /** O_PATH | O_NOFOLLOW: the owner of a link itself counts, as in rkt. */
 const O_PATH_NOFOLLOW = 0o10000000 | fs.constants.O_NOFOLLOW;
 
-function entries(root: AppRoot, file: string): string[][] {
-	return (root.readText(file) ?? "").split("\n").map((line) => line.split(":"));
-}
-
 function checkId(id: number, value: string, app: string): number {
 	if (Number.isSafeInteger(id) && id >= 0 && id <= HIGHEST_ID) return id;
 	return fail("app-user-invalid", `app ${app}: ${value} is no user or group id`, {
@@ -80,10 +80,37 @@ function unknownId({ app, kind }: Request, value: string): never {
 	});
 }
 
-/** True for an image that was converted from docker. */
-export function isDockerImage(image: ImageManifest): boolean {
-	return image.annotations.some(({ name }) => name.startsWith("appc.io/docker/"));
+/** What the image itself says; undefined for other images, and when the pod asks for another user or group. */
+function ownDockerUser({ image, app }: PodApp): DockerUser | undefined {
+	const text = ociAnnotation(image, "user");
+	const unchanged = app.user === image.app?.user && app.group === image.app?.group;
+	return text !== undefined && unchanged ? parseDockerUser(text) : undefined;
 }
+
+/**
+ * As docker does: without a group in the image the user's own in /etc/passwd, or 0, and all that /etc/group makes it a
+ * member of.
+ */
+function resolveDockerUser({ app, name }: PodApp, wanted: DockerUser, root: AppRoot): AppUser {
+	const account = readAccounts(root).find((entry) =>
+		isId(wanted.user) ? entry.uid === Number(wanted.user) : entry.name === wanted.user,
+	);
+	const request = { app: name, kind: "user", shift: 0 } as const;
+	if (account === undefined && !isId(wanted.user)) unknownId(request, wanted.user);
+	const uid = checkId(account?.uid ?? Number(wanted.user), wanted.user, name);
+	const given = app.supplementaryGIDs.map((id) => checkId(id, String(id), name));
+	if (wanted.group !== undefined) {
+		const known = readGroups(root).find((group) => group.name === wanted.group)?.gid;
+		const gid = isId(wanted.group) ? Number(wanted.group) : known;
+		if (gid === undefined) unknownId({ ...request, kind: "group" }, wanted.group);
+		return { uid, gid: checkId(gid, wanted.group, name), groups: given };
+	}
+	const own = readGroups(root).filter((group) => account && group.members.includes(account.name));
+	const groups = given.length > 0 ? given : own.map(({ gid }) => checkId(gid, String(gid), name));
+	return { uid, gid: checkId(account?.gid ?? 0, wanted.user, name), groups: [...new Set(groups)] };
+}
+
+const isId = (text: string): boolean => /^[0-9]+$/.test(text);
 
 /** docker2aci writes the user's name for the group too, whether or not there is such a group. */
 function hasDockerGroup({ image, app }: PodApp): boolean {

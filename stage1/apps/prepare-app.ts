@@ -1,5 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { isDockerImage, ociAnnotation } from "../../appc/oci/oci-annotations.ts";
+import { signalNumber } from "../../appc/oci/stop-signal.ts";
 import { type AppLimits, readIsolators } from "../../appc/schema/app-isolators.ts";
 import { supportsNotify } from "../../appc/schema/image-manifest.ts";
 import type { Log } from "../../lib/log.ts";
@@ -10,6 +12,7 @@ import type { Pod, PodApp } from "../pod.ts";
 import * as podPaths from "../pod-paths.ts";
 import { ownDirectory } from "../run/own-files.ts";
 import { appFilter, KNOWN_CALLS_FILE } from "../security/app-filter.ts";
+import { appLabel } from "../security/app-label.ts";
 import { appCapabilities, capabilityMask } from "../security/capabilities.ts";
 import { hiddenPaths, READ_ONLY_PATHS } from "../security/protected-paths.ts";
 import type { ActivationSocket, AssignedSockets } from "../sockets/assign-sockets.ts";
@@ -20,13 +23,14 @@ import { ensureEmptyVolume } from "../volumes/empty-volume.ts";
 import { type HostMount, mountInApp } from "../volumes/mount-volume.ts";
 import { type AppMount, resolveMounts } from "../volumes/resolve-mounts.ts";
 import { parseVolumeBounds, VOLUME_BOUNDS_VARIABLE } from "../volumes/volume-bounds.ts";
+import { readAccounts } from "./accounts.ts";
 import { mountDevices } from "./app-devices.ts";
 import { appEnvironment } from "./app-environment.ts";
 import { resolveExec, resolveHook } from "./app-exec.ts";
 import { CONTAINER_MARKER, mountNameFiles, prepareAppRoot } from "./app-files.ts";
 import { type AppRoot, openAppRoot } from "./app-root.ts";
 import type { AppSpec } from "./app-spec.ts";
-import { isDockerImage, resolveAppUser } from "./app-user.ts";
+import { resolveAppUser } from "./app-user.ts";
 
 /** What all apps of a pod have in common. */
 export interface AppContext {
@@ -43,6 +47,7 @@ export interface AppContext {
 	/** Directory that the pod does not see, for device files. */
 	readonly deviceNodes: string;
 	readonly hostFiles: readonly HostFile[];
+	readonly hostname: string;
 	readonly streams: AppStreams;
 	readonly metadataUrl: string | undefined;
 	readonly sockets: AssignedSockets;
@@ -61,6 +66,8 @@ export interface PreparedApp {
 	readonly devices: readonly AppDevice[];
 	/** Names of the capabilities in its bounding set. */
 	readonly capabilities: readonly string[];
+	/** Parameters of the kernel that it wants set, by their names. */
+	readonly sysctls: AppLimits["sysctls"];
 }
 
 /**
@@ -80,22 +87,25 @@ export function prepareApp(context: AppContext, podApp: PodApp): PreparedApp {
 		const devices = volumes.flatMap(({ device }) => device ?? []);
 		const places = volumes.map(({ place }) => place);
 		mountNameFiles(syscall, pod.directory, root, context.hostFiles);
+		if (isDockerImage(podApp.image)) makeWorkingDirectory(podApp, root);
 		const capabilities = appCapabilities(limits.capabilities, !context.options.disableCapabilities);
 		const sockets = context.sockets.byApp.get(podApp.name) ?? [];
 		const spec = makeSpec(context, podApp, { root, limits, mounts, places, notify, capabilities, sockets });
 		const unit = makeUnit(context, podApp, { spec, limits, devices });
-		return { spec, unit, sockets, devices, capabilities };
+		const { sysctls } = limits;
+		return { spec, unit, sockets, devices, capabilities, sysctls };
 	} finally {
 		root.close();
 	}
 }
 
-/** Isolators that are read and checked, and which this stage1 has no way to apply. */
-const NOT_APPLIED = ["os/linux/selinux-context", "os/linux/apparmor-profile", "os/unix/sysctl"];
+/** Isolators that a pod with a kernel of its own has no way to apply: its files are on no device. */
+const NOT_IN_MACHINES = ["resource/block-bandwidth", "resource/block-iops"];
 
-function readLimits({ log }: AppContext, podApp: PodApp): AppLimits {
+function readLimits({ log, ownKernel }: AppContext, podApp: PodApp): AppLimits {
 	const limits = readIsolators(podApp.app.isolators);
-	const ignored = podApp.app.isolators.map(({ name }) => name).filter((name) => NOT_APPLIED.includes(name));
+	const names = podApp.app.isolators.map(({ name }) => name);
+	const ignored = names.filter((name) => ownKernel && NOT_IN_MACHINES.includes(name));
 	for (const name of new Set([...limits.unused, ...ignored])) {
 		log.info(`warning: app ${podApp.name}: isolator ${name} has no effect`);
 	}
@@ -144,6 +154,11 @@ function hostVolumeParts(
 	};
 }
 
+/** docker makes it, and images rely on that. */
+function makeWorkingDirectory({ app }: PodApp, root: AppRoot): void {
+	if (app.workingDirectory) fs.closeSync(root.ensureDirectory(app.workingDirectory));
+}
+
 interface SpecParts {
 	readonly root: AppRoot;
 	readonly limits: AppLimits;
@@ -179,12 +194,19 @@ function makeSpec(context: AppContext, podApp: PodApp, parts: SpecParts): AppSpe
 		capabilities: capabilityMask(parts.capabilities),
 		// As in rkt, nobody but root gets a filter without it.
 		noNewPrivileges: limits.noNewPrivileges === true || (filtered && user.uid !== 0),
+		rlimits: limits.rlimits,
+		label: appLabel(podApp.name, limits, context.ownKernel),
 		filter,
 		keeperStdio: context.streams === "keeper",
 		plainConsole: context.streams === "journal",
+		openOutput: isDockerImage(podApp.image),
 		socketNames: parts.sockets.map(({ port }) => port),
 		notify,
-		environment: appEnvironment(podApp, context.metadataUrl),
+		environment: appEnvironment(podApp, {
+			metadataUrl: context.metadataUrl,
+			hostname: context.hostname,
+			account: () => readAccounts(root).find(({ uid }) => uid === user.uid),
+		}),
 		exec: resolveExec(podApp, root),
 		preStart: resolveHook(podApp, "pre-start", root),
 		postStop: resolveHook(podApp, "post-stop", root),
@@ -215,6 +237,7 @@ function makeUnit(
 		notify: spec.notify,
 		hasPreStart: spec.preStart.length > 0,
 		hasPostStop: spec.postStop.length > 0,
+		stopSignal: signalNumber(ociAnnotation(podApp.image, "stopSignal") ?? ""),
 		limits: supportedLimits(context, podApp, limits),
 		ownKernel: context.ownKernel,
 		devices,
@@ -224,19 +247,29 @@ function makeUnit(
 
 /** Limits need their controller in the kernel. */
 function supportedLimits(context: AppContext, podApp: PodApp, limits: AppLimits): AppUnit["limits"] {
-	if (context.ownKernel) return limits;
+	if (context.ownKernel) {
+		const { blockBandwidth: _, blockIops: __, ...own } = limits;
+		return own;
+	}
 	const controllers = fs.readFileSync("/proc/cgroups", "utf8");
-	const { memoryLimit, cpuLimit, ...rest } = limits;
-	const check = <T>(controller: string, value: T | undefined): T | undefined => {
+	const { memoryLimit, cpuLimit, blockBandwidth, blockIops, ...rest } = limits;
+	const check = <T>(
+		controller: string,
+		value: T | undefined,
+		name = `resource/${controller}`,
+	): T | undefined => {
 		if (value === undefined || new RegExp(`^${controller}\\t.*\\t1$`, "m").test(controllers)) return value;
-		const name = `resource/${controller}`;
 		context.log.info(`app ${podApp.name}: ${name} isolator set but support disabled in the kernel, skipping`);
 		return undefined;
 	};
 	const memory = check("memory", memoryLimit);
 	const cpu = check("cpu", cpuLimit);
+	const bandwidth = check("blkio", blockBandwidth, "resource/block-bandwidth");
+	const iops = check("blkio", blockIops, "resource/block-iops");
 	return {
 		...rest,
+		...(bandwidth === undefined ? {} : { blockBandwidth: bandwidth }),
+		...(iops === undefined ? {} : { blockIops: iops }),
 		...(memory === undefined ? {} : { memoryLimit: memory }),
 		...(cpu === undefined ? {} : { cpuLimit: cpu }),
 	};

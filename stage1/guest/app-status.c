@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include "drain-journal.h"
 #include "memory-marks.h"
+#include "output-lock.h"
 #include "show-trace.h"
 #include "trace.h"
 
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +26,8 @@
 #define FIRST_FAILURE "/rkt/first-failure"
 /* Less than what a unit has for its stop, and than the monitor of a machine waits. */
 #define JOURNAL_SECONDS 60
+/* All writers are gone by then, so this is only used up when journald does not read. */
+#define OUTPUT_SECONDS 20
 
 static int complain(const char *what)
 {
@@ -102,12 +106,26 @@ static int was_out_of_memory(const char *app)
 	return access(mark, F_OK) == 0 || was_killed_by_kernel();
 }
 
+/* What the app printed is with the journal before the pod can end. */
+static void wait_for_output(const char *app)
+{
+	char path[512];
+
+	output_lock_path(path, sizeof path, app);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	for (int tries = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && tries < OUTPUT_SECONDS * 200; tries++)
+		usleep(5000);
+	if (fd >= 0)
+		close(fd);
+}
+
 /* Told by the number alone: systemd calls an app that SIGTERM killed successful. */
 static int record_app(const char *app)
 {
 	char path[512], temporary[512], text[16];
 	int status = exit_status();
 
+	wait_for_output(app);
 	if (status != 0 && was_out_of_memory(app)) {
 		snprintf(path, sizeof path, "/rkt/reason/%s", app);
 		if (write_file(path, O_TRUNC, "oom-kill\n") < 0)

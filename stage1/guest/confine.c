@@ -59,6 +59,27 @@ static void become_user(const struct spec *spec)
 		die(EXIT_USER, "cannot take user %u", spec->uid);
 }
 
+/* The kernel changes to it when the program is executed. */
+static void set_label(const char *file, const char *prefix, const char *label, int status)
+{
+	char *text;
+	int fd = open(file, O_WRONLY | O_CLOEXEC);
+	int length = asprintf(&text, "%s%s", prefix, label);
+
+	if (length < 0 || fd < 0 || write(fd, text, (size_t)length) != length)
+		die(status, "cannot take the label %s", label);
+	close(fd);
+	free(text);
+}
+
+static void set_labels(const struct spec *spec)
+{
+	if (spec->selinux)
+		set_label("/proc/thread-self/attr/exec", "", spec->selinux, EXIT_SELINUX);
+	if (spec->apparmor)
+		set_label("/proc/thread-self/attr/apparmor/exec", "exec ", spec->apparmor, EXIT_APPARMOR);
+}
+
 static bool is_variable(const char *entry, const char *name)
 {
 	size_t length = strlen(name);
@@ -155,6 +176,8 @@ void confine_and_exec(const struct spec *spec, int filter_dir, const struct list
 	umask(022);
 	/* Whatever the isolators say, and while this process may do it without the user's leave. */
 	install_process_filter(filter_dir);
+	set_rlimits(spec);
+	set_labels(spec);
 	drop_capabilities(spec->bounding);
 	become_user(spec);
 	if (chdir(spec->cwd) < 0)

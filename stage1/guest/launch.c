@@ -67,6 +67,17 @@ static void make_console_plain(void)
 	close(fd);
 }
 
+/* A terminal belongs to the user of the app; what the keeper holds is the caller's and stays as it is. */
+static void make_output_openable(const struct spec *spec, const char *app)
+{
+	if (spec->keeper_stdio)
+		return;
+	if (!isatty(1))
+		forward_output(spec, app);
+	else if (fchown(1, spec->uid, (gid_t)-1) < 0)
+		die(EXIT_STDOUT, "cannot give the terminal to user %u", spec->uid);
+}
+
 static const struct list *select_command(const struct spec *spec, const char *what)
 {
 	if (!what)
@@ -111,6 +122,8 @@ int main(int argc, char **argv)
 		make_console_plain();
 	if (!isatty(0))
 		unsetenv("TERM");
+	if (spec.open_output && argc == 2)
+		make_output_openable(&spec, argv[1]);
 	enter_app_root(&spec);
 	confine_and_exec(&spec, filters, command, NO_PROGRAM);
 }

@@ -83,17 +83,18 @@ static void set_field(struct spec *s, const char *key, char *value)
 		{ "bind", &s->binds }, { "readonly", &s->readonly }, { "mask", &s->masks },
 		{ "group", &s->groups }, { "filter", &s->filters }, { "call", &s->calls },
 		{ "env", &s->environment }, { "arg", &s->arguments }, { "socket", &s->sockets },
-		{ "volume", &s->volumes },
+		{ "volume", &s->volumes }, { "rlimit", &s->rlimits },
 		{ "pre-start", &s->pre_start }, { "post-stop", &s->post_stop },
 	};
 	struct { const char *key; bool *flag; } flags[] = {
 		{ "readonly-root", &s->readonly_root }, { "bind-sys", &s->bind_sys },
 		{ "no-new-privileges", &s->no_new_privileges }, { "keeper-stdio", &s->keeper_stdio },
 		{ "plain-console", &s->plain_console }, { "notify", &s->pass_notify },
-		{ "make-devices", &s->make_devices },
+		{ "make-devices", &s->make_devices }, { "open-output", &s->open_output },
 	};
 	struct { const char *key; const char **text; } texts[] = {
 		{ "root", &s->root }, { "cwd", &s->cwd }, { "filter-mode", &s->filter_mode },
+		{ "selinux", &s->selinux }, { "apparmor", &s->apparmor },
 	};
 
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)

@@ -29,6 +29,11 @@ struct spec {
 	uid_t uid;
 	gid_t gid;
 	struct list groups;
+	/* NAME:SOFT:HARD, without RLIMIT_. */
+	struct list rlimits;
+	/* What the program becomes for a security module; NULL for what that says itself. */
+	const char *selinux;
+	const char *apparmor;
 	const char *cwd;
 	uint64_t bounding;
 	bool no_new_privileges;
@@ -42,6 +47,8 @@ struct spec {
 	bool keeper_stdio;
 	/* Output goes through the pod's console, which nobody types at. */
 	bool plain_console;
+	/* The app can open its output by name. */
+	bool open_output;
 	/* The names of the ports whose sockets the app gets, in the order of the descriptors. */
 	struct list sockets;
 	bool pass_notify;
@@ -62,13 +69,17 @@ void die(int status, const char *format, ...) __attribute__((noreturn, format(pr
 enum {
 	EXIT_CHDIR = 200,
 	EXIT_EXEC = 203,
+	EXIT_LIMITS = 205,
 	EXIT_STDIN = 208,
+	EXIT_STDOUT = 209,
 	EXIT_GROUP = 216,
 	EXIT_USER = 217,
 	EXIT_CAPABILITIES = 218,
 	EXIT_NAMESPACE = 226,
 	EXIT_NO_NEW_PRIVILEGES = 227,
 	EXIT_SECCOMP = 228,
+	EXIT_SELINUX = 229,
+	EXIT_APPARMOR = 231,
 };
 
 /* devices.c: mounts an own /dev in the directory `root`. */
@@ -77,12 +88,18 @@ void make_devices(int root);
 /* app-root.c: a mount namespace of its own whose root is the app's. */
 void enter_app_root(const struct spec *spec);
 
+/* forward-output.c: makes descriptors 1 and 2 pipes whose bytes reach what they were before. */
+void forward_output(const struct spec *spec, const char *app);
+
 /*
  * confine.c: everything from groups to the system call filter, then the program, which argv names unless it is an open
  * descriptor. Never returns.
  */
 #define NO_PROGRAM (-1)
 void confine_and_exec(const struct spec *spec, int filter_dir, const struct list *argv, int program);
+
+/* rlimits.c: what a process may use. */
+void set_rlimits(const struct spec *spec);
 
 /* filter.c: what no process of an app may do, then what its isolators say. */
 void install_process_filter(int filter_dir);

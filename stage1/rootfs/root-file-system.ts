@@ -61,13 +61,12 @@ export function buildRootFileSystem(root: string, sources: string): void {
 	fs.writeFileSync(path.join(root, "systemd-version"), `v${systemdVersion()}\n`);
 	copySystemd(root);
 	const guest = path.join(sources, "stage1/guest");
-	const common = ["spec", "confine", "filter", "app-root", "devices"].map((name) =>
+	const common = ["spec", "confine", "rlimits", "filter", "app-root", "devices"].map((name) =>
 		path.join(guest, `${name}.c`),
 	);
 	const trace = path.join(guest, "trace.c");
-	compileStatic([path.join(guest, "launch.c"), trace, ...common], path.join(root, "rkt/launch"), [
-		"-lseccomp",
-	]);
+	const launch = ["launch", "forward-output"].map((name) => path.join(guest, `${name}.c`));
+	compileStatic([...launch, trace, ...common], path.join(root, "rkt/launch"), ["-lseccomp"]);
 	const status = ["app-status", "drain-journal", "show-trace"].map((name) => path.join(guest, `${name}.c`));
 	compileStatic([...status, trace], path.join(root, "rkt/app-status"));
 	const enter = ["enter", "terminal"].map((name) => path.join(guest, `${name}.c`));

@@ -43,7 +43,10 @@ export function preparePod(context: RunContext): PreparedPod {
 	const url = metadataUrl(options.mdsToken, network.hostIP);
 	const { ownKernel } = backend;
 	const apps = pod.apps.map((podApp) =>
-		prepareApp({ ...context, ownKernel, sharedMemory, deviceNodes, hostFiles, metadataUrl: url }, podApp),
+		prepareApp(
+			{ ...context, ownKernel, sharedMemory, deviceNodes, hostFiles, hostname, metadataUrl: url },
+			podApp,
+		),
 	);
 	writeApps(context, apps);
 	mark("stage1 apps");

@@ -1,4 +1,5 @@
 import type { AppLimits } from "../../appc/schema/app-isolators.ts";
+import { listDisks } from "../volumes/disks.ts";
 import { POD_TARGET, READY_SERVICE } from "./static-units.ts";
 import { renderUnit, type UnitSetting } from "./unit-text.ts";
 
@@ -16,7 +17,12 @@ export interface AppUnit {
 	readonly notify: boolean;
 	readonly hasPreStart: boolean;
 	readonly hasPostStop: boolean;
-	readonly limits: Pick<AppLimits, "memoryLimit" | "cpuLimit" | "cpuShares" | "pidsLimit" | "oomScoreAdjust">;
+	/** What a docker image wants to be ended with; undefined: SIGTERM. */
+	readonly stopSignal: number | undefined;
+	readonly limits: Pick<
+		AppLimits,
+		"memoryLimit" | "cpuLimit" | "cpuShares" | "pidsLimit" | "oomScoreAdjust" | "blockBandwidth" | "blockIops"
+	>;
 	/** Device files of the host that the app has as volumes. */
 	readonly devices: readonly AppDevice[];
 	/** The pod's own kernel has other numbers for disks, and its console is a device that has to be allowed. */
@@ -75,10 +81,20 @@ function commands(unit: AppUnit): UnitSetting[] {
 		["ExecStart", `/rkt/launch ${unit.app}`],
 		["ExecStopPost", `/rkt/app-status app ${unit.app}`],
 		...(unit.hasPostStop ? ([["ExecStopPost", `-${hook("post-stop")}`]] as UnitSetting[]) : []),
+		...stopSettings(unit),
 		["TimeoutStartSec", "0"],
 		// Only version 2 of cgroups tells systemd: the kernel has killed one process, and the app lives on or ends by that.
 		["OOMPolicy", "continue"],
 		["IgnoreSIGPIPE", "no"],
+	];
+}
+
+/** As in docker, a signal that the image chose is for its first process, and what that leaves behind is killed. */
+function stopSettings({ stopSignal }: AppUnit): UnitSetting[] {
+	if (stopSignal === undefined) return [];
+	return [
+		["KillSignal", String(stopSignal)],
+		["KillMode", "mixed"],
 	];
 }
 
@@ -107,6 +123,12 @@ function streamSettings(unit: AppUnit): UnitSetting[] {
 	];
 }
 
+/** Processes and threads of an app without an isolator: much more than programs need, and less than a host has. */
+const DEFAULT_TASKS = 4096n;
+
+const limitOf = (device: string, limit: bigint | undefined): string | undefined =>
+	limit === undefined ? undefined : `${device} ${limit}`;
+
 function limitSettings({ limits }: AppUnit): UnitSetting[] {
 	const settings: UnitSetting[] = [];
 	const add = (name: string, value: string | undefined): void => {
@@ -116,8 +138,16 @@ function limitSettings({ limits }: AppUnit): UnitSetting[] {
 	// Thousandths of a core; a percent sign would be taken for a specifier here and escaped.
 	add("CPUQuota", limits.cpuLimit === undefined ? undefined : `${limits.cpuLimit || 1n}‰`);
 	add("CPUShares", limits.cpuShares?.toString());
-	add("TasksMax", limits.pidsLimit?.toString());
+	add("TasksMax", (limits.pidsLimit ?? DEFAULT_TASKS).toString());
 	add("OOMScoreAdjust", limits.oomScoreAdjust?.toString());
+	const { blockBandwidth, blockIops } = limits;
+	const devices = blockBandwidth === undefined && blockIops === undefined ? [] : listDisks();
+	for (const device of devices) {
+		for (const direction of ["Read", "Write"]) {
+			add(`IO${direction}BandwidthMax`, limitOf(device, blockBandwidth));
+			add(`IO${direction}IOPSMax`, limitOf(device, blockIops));
+		}
+	}
 	return settings;
 }
 

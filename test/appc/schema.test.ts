@@ -343,6 +343,11 @@ const BAD_ISOLATORS: [[string, unknown][], string][] = [
 	[[["os/unix/sysctl", { "a b": "1" }]], "app.isolators[0].value"],
 	[[["os/unix/sysctl", { a: "1\nkernel.core_pattern=|/x" }]], "app.isolators[0].value.a"],
 	[[["os/unix/sysctl", { a: 1 }]], "app.isolators[0].value.a"],
+	[[["os/unix/rlimits", { NOFILE: { hard: 1 } }]], "app.isolators[0].value"],
+	[[["os/unix/rlimits", { RLIMIT_NOFILE: { soft: 2, hard: 1 } }]], "app.isolators[0].value.RLIMIT_NOFILE"],
+	[[["os/unix/rlimits", { RLIMIT_NOFILE: { soft: "unlimited", hard: 1 } }]], "value.RLIMIT_NOFILE"],
+	[[["os/unix/rlimits", { RLIMIT_NOFILE: { soft: 1 } }]], "value.RLIMIT_NOFILE.hard"],
+	[[["os/unix/rlimits", { RLIMIT_NOFILE: { hard: -1 } }]], "value.RLIMIT_NOFILE.hard"],
 ];
 
 const BAD_PODS: [string, string][] = [
@@ -428,6 +433,9 @@ t.test("isolators together", (t) => {
 			["resource/cpu", { limit: "1500m" }],
 			["resource/pids", { limit: 50 }],
 			["resource/block-iops", { default: true, limit: "1" }],
+			["resource/block-bandwidth", { default: true, limit: "2Mi" }],
+			["resource/network-bandwidth", { default: true, limit: "2Mi" }],
+			["os/unix/rlimits", { RLIMIT_CORE: { hard: 0 }, RLIMIT_NOFILE: { soft: 9, hard: "unlimited" } }],
 			["os/linux/cpu-shares", 512],
 			["os/linux/oom-score-adj", -5],
 			["os/linux/capabilities-retain-set", { set: ["CAP_KILL", "CAP_CHOWN"] }],
@@ -452,7 +460,10 @@ t.test("isolators together", (t) => {
 			selinuxContext: { user: "u", role: "r", type: "t", level: "s0:c1" },
 			apparmorProfile: "p",
 			sysctls: { "net.core.somaxconn": "1" },
-			unused: ["resource/block-iops"],
+			rlimits: { CORE: { soft: 0, hard: 0 }, NOFILE: { soft: 9, hard: undefined } },
+			blockBandwidth: 2_097_152n,
+			blockIops: 1n,
+			unused: ["resource/network-bandwidth"],
 		},
 	);
 	t.throws(

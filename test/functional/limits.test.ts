@@ -16,11 +16,14 @@ t.test("limits of an app", { skip }, async (t) => {
 	await host.addImage("example.com/few-tasks", {
 		app: { isolators: [{ name: "resource/pids", value: { request: "6", limit: "6" } }] },
 	});
+	const isolators = [{ name: "resource/block-bandwidth", value: { default: true, limit: "2Mi" } }];
+	await host.addImage("example.com/slow-disk", { app: { isolators } });
 	for (const pod of [[], ["--private-users"]]) {
 		t.test(pod.join() || "without user namespaces", async (t) => {
 			await memory(t, host, pod);
 			await cpu(t, host, pod);
 			await others(t, host, pod);
+			await disk(t, host, pod);
 		});
 	}
 });
@@ -81,6 +84,8 @@ async function others(t: Test, host: BusyboxHost, pod: readonly string[]): Promi
 		forks,
 	]);
 	t.match(few.stdout, /can't fork: Resource temporarily unavailable/);
+	const fewer = await host.shell(forks, { pod, app: ["--pids=5"] });
+	t.match(fewer.stdout, /can't fork: Resource temporarily unavailable/);
 
 	const script = [
 		"echo score $(cat /proc/self/oom_score_adj)",
@@ -95,6 +100,20 @@ async function others(t: Test, host: BusyboxHost, pod: readonly string[]): Promi
 	t.match(result.stdout, /score 321/);
 	t.match(result.stdout, /Operation not permitted/);
 	t.notMatch(result.stdout, /OPENED/, "devices that the app does not have");
+}
+
+/** Twice as much as may be written in a second, past the page cache, whose writes version 1 counts for nobody. */
+const WRITE = "dd if=/dev/zero of=/new bs=1M count=4 oflag=direct";
+
+async function disk(t: Test, host: BusyboxHost, pod: readonly string[]): Promise<void> {
+	const script = [
+		`IFS='. ' read s b r </proc/uptime; ${WRITE}`,
+		"IFS='. ' read e c r </proc/uptime; echo took $(((e - s) * 100 + 1$c - 1$b)) end",
+	].join("; ");
+	const command = ["--exec=/bin/sh", "--", "-c", script];
+	const { stdout } = await host.rkt(["run", "--net=none", ...pod, "example.com/slow-disk", ...command]);
+	const hundredths = Number(/took (\d+) end/.exec(stdout)?.[1]);
+	t.ok(hundredths > 120 && hundredths < 1000, `about two seconds: ${hundredths}`, { stdout });
 }
 
 /** What the kernel knows about the cgroup of the pod's app. */

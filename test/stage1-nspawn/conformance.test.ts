@@ -1,8 +1,8 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import t from "tap";
-import { conformanceCases } from "../stage1/conformance/cases.ts";
-import { makeFixtures, runCase } from "../stage1/conformance/run-case.ts";
+import { makeFixtures } from "../stage1/conformance/run-case.ts";
+import { testCases, testLife } from "../stage1/conformance/suite.ts";
 import { distDirectory } from "../support/dist-directory.ts";
 import { createMiniStage0 } from "../support/mini-stage0.ts";
 import { enterPrivateHost } from "../support/private-host.ts";
@@ -12,10 +12,7 @@ enterPrivateHost();
 const directory = fs.mkdtempSync("/var/tmp/rkt-test-nspawn-");
 t.teardown(() => fs.rmSync(directory, { recursive: true, force: true }));
 
-const stage0 = createMiniStage0(
-	directory,
-	process.env.STAGE1_IMAGE ?? path.join(distDirectory(), "stage1-nspawn.aci"),
-);
-for (const one of conformanceCases(makeFixtures(directory))) {
-	t.test(one.name, (t) => runCase(t, stage0, one));
-}
+const image = process.env.STAGE1_IMAGE ?? path.join(distDirectory(), "stage1-nspawn.aci");
+const backend = { stage0: createMiniStage0(directory, image), fixtures: makeFixtures(directory) };
+testCases(t, backend);
+testLife(t, backend);

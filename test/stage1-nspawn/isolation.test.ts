@@ -93,6 +93,36 @@ t.test("the same for a command that is run with enter", async (t) => {
 	await new Promise((resolve) => child.on("close", resolve));
 });
 
+t.test("arguments are looked at also with sets of one's own", async (t) => {
+	const sets = [
+		["retained", "os/linux/seccomp-retain-set", { set: ["@rkt/default-whitelist"], errno: "EXDEV" }],
+		["removed", "os/linux/seccomp-remove-set", { set: ["unshare", "clone3"], errno: "EXDEV" }],
+	] as const;
+	const apps = sets.map(([name, isolator, value]) => {
+		const app = { exec: ["/bin/probe"], isolators: [{ name: isolator, value }] };
+		return { name, rootfs: fixtures.busybox, app };
+	});
+	const pod = stage0.prepare(apps);
+	t.teardown(() => stage0.remove(pod));
+	const { stdout } = await stage0.run(pod);
+	const of = (app: string) => {
+		const own = stdout.split("\n").filter((line) => line.includes(` ${app}[`));
+		return probed(appLines(own.join("\n")));
+	};
+	const common = {
+		"socket-alg": "EAFNOSUPPORT",
+		"socket-vsock": "EAFNOSUPPORT",
+		"clone-user": "EPERM",
+		clone3: "ENOSYS",
+	};
+	t.match(
+		of("retained"),
+		{ ...common, mount: "EXDEV", "personality-read-implies-exec": "EPERM" },
+		{ stdout },
+	);
+	t.match(of("removed"), { ...common, "unshare-user": "EXDEV", "personality-ask": "allowed" }, { stdout });
+});
+
 t.test("hidden paths are hidden after the start, whatever the image holds", async (t) => {
 	const rootfs = path.join(directory, "links");
 	fs.cpSync(fixtures.busybox, rootfs, { recursive: true, verbatimSymlinks: true });

@@ -5,14 +5,7 @@ import t from "tap";
 import { readMounts } from "../../lib/mountinfo.ts";
 import { readExitStatuses } from "../../stage1/pod-record.ts";
 import { shellApp } from "../stage1/conformance/cases.ts";
-import {
-	checkEnterAndStop,
-	checkForcedStop,
-	checkKilledSupervisor,
-	checkTermination,
-} from "../stage1/conformance/life.ts";
 import { appLines, makeFixtures } from "../stage1/conformance/run-case.ts";
-import { checkEnterSignals, checkStubbornApp } from "../stage1/conformance/signals.ts";
 import { distDirectory } from "../support/dist-directory.ts";
 import { createMiniStage0, type MiniApp, type MiniPod } from "../support/mini-stage0.ts";
 import { enterPrivateHost } from "../support/private-host.ts";
@@ -132,22 +125,10 @@ t.test("enter on a terminal gives the command another one", async (t) => {
 	await running.ended;
 });
 
-t.test("commands run in the app while it runs, and stop ends it in order", (t) =>
-	checkEnterAndStop(t, stage0, fixtures),
-);
-
-t.test("SIGTERM ends a pod in order", (t) => checkTermination(t, stage0, fixtures));
-
-t.test("stop with force", (t) => checkForcedStop(t, stage0, fixtures));
-
-t.test("a pod whose supervisor was killed", (t) => checkKilledSupervisor(t, stage0, fixtures));
-
-t.test("signals reach a command that was entered", (t) => checkEnterSignals(t, stage0, fixtures));
-
-t.test("an app that ignores SIGTERM is killed", (t) => checkStubbornApp(t, stage0, fixtures));
-
 t.test("interactive on a terminal", async (t) => {
-	const pod = stage0.prepare([shell("tty; stty size; read line; echo got:$line; exit 6")]);
+	const work = "tty; stty size; read line; echo got:$line >/dev/stdout; exit 6";
+	const annotations = [{ name: "appc.io/docker/repository", value: "busybox" }];
+	const pod = stage0.prepare([shell(work, { user: "1000", group: "1000", annotations })]);
 	t.teardown(() => stage0.remove(pod));
 	const words = stage0
 		.startCommand(pod, ["--interactive"])

@@ -1,8 +1,9 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import t from "tap";
-import { type ConformanceCase, conformanceCases } from "../stage1/conformance/cases.ts";
-import { makeFixtures, runCase } from "../stage1/conformance/run-case.ts";
+import type { ConformanceCase } from "../stage1/conformance/cases.ts";
+import { makeFixtures } from "../stage1/conformance/run-case.ts";
+import { testCases, testLife } from "../stage1/conformance/suite.ts";
 import { distDirectory } from "../support/dist-directory.ts";
 import { createMiniStage0, openMiniUsers } from "../support/mini-stage0.ts";
 import { enterPrivateHost } from "../support/private-host.ts";
@@ -32,7 +33,7 @@ t.teardown(() => fs.rmSync(directory, { recursive: true, force: true }));
 t.test("a pod with users of its own", async (t) => {
 	const image = process.env.STAGE1_IMAGE ?? path.join(distDirectory(), "stage1-nspawn.aci");
 	const stage0 = createMiniStage0(directory, image, await openMiniUsers(1_000_013_824));
-	for (const one of conformanceCases(makeFixtures(directory))) {
-		t.test(one.name, (t) => runCase(t, stage0, { ...one, ...DIFFERENT[one.name] }));
-	}
+	const backend = { stage0, fixtures: makeFixtures(directory), different: DIFFERENT };
+	testCases(t, backend);
+	testLife(t, backend);
 });

@@ -2,15 +2,8 @@ import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import t from "tap";
-import { type ConformanceCase, conformanceCases } from "../stage1/conformance/cases.ts";
-import {
-	checkEnterAndStop,
-	checkForcedStop,
-	checkKilledSupervisor,
-	checkTermination,
-} from "../stage1/conformance/life.ts";
-import { makeFixtures, runCase } from "../stage1/conformance/run-case.ts";
-import { checkEnterSignals } from "../stage1/conformance/signals.ts";
+import { makeFixtures } from "../stage1/conformance/run-case.ts";
+import { type Backend, testCases, testLife } from "../stage1/conformance/suite.ts";
 import { createMiniStage0 } from "../support/mini-stage0.ts";
 import { enterPrivateHost } from "../support/private-host.ts";
 
@@ -50,11 +43,10 @@ const OMITTED: Readonly<Record<string, readonly string[]>> = {
 		"a script whose interpreter is missing",
 		"capabilities both retained and removed",
 	],
+	"it gives an app all the time that it wants after SIGTERM": ["an app that ignores SIGTERM is killed"],
+	"it knows nothing of stop signals of images": ["the stop signal of an image"],
 	"it has no services whose name an app could take": ["the name of a service of stage1"],
 };
-
-/** The status of executables; the case is that of a module, whose failures stage0 shows. */
-const DIFFERENT: Readonly<Record<string, Partial<ConformanceCase>>> = { "an unknown flag": { status: 2 } };
 
 enterPrivateHost();
 
@@ -64,30 +56,12 @@ t.teardown(() => fs.rmSync(directory, { recursive: true, force: true }));
 const image = path.join(directory, "stage1.aci");
 const packed = spawnSync("tar", ["-C", "test/stage1-shell", "-cf", image, "manifest", "rootfs"]);
 if (packed.status !== 0) throw new Error(String(packed.stderr));
-const stage0 = createMiniStage0(directory, image);
-const fixtures = makeFixtures(directory);
-const all = conformanceCases(fixtures);
-const omitted = Object.values(OMITTED).flat();
-
-t.test("what is left out is a case", async (t) => {
-	t.strictSame(
-		omitted.filter((name) => !all.some((one) => one.name === name)),
-		[],
-	);
-});
-
-for (const one of all.filter(({ name }) => !omitted.includes(name))) {
-	t.test(one.name, (t) => runCase(t, stage0, { ...one, ...DIFFERENT[one.name] }));
-}
-
-t.test("commands run in the app while it runs, and stop ends it in order", (t) =>
-	checkEnterAndStop(t, stage0, fixtures),
-);
-
-t.test("SIGTERM ends a pod in order", (t) => checkTermination(t, stage0, fixtures));
-
-t.test("stop with force", (t) => checkForcedStop(t, stage0, fixtures));
-
-t.test("a supervisor that is killed takes the pod along", (t) => checkKilledSupervisor(t, stage0, fixtures));
-
-t.test("signals reach a command", (t) => checkEnterSignals(t, stage0, fixtures));
+const backend: Backend = {
+	stage0: createMiniStage0(directory, image),
+	fixtures: makeFixtures(directory),
+	omitted: OMITTED,
+	// The status of executables; the case has that of a module, whose failures stage0 shows.
+	different: { "an unknown flag": { status: 2 } },
+};
+testCases(t, backend);
+testLife(t, backend);

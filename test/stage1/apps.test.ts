@@ -94,6 +94,53 @@ t.test("users and groups", (t) => {
 	t.end();
 });
 
+t.test("users of docker images", (t) => {
+	const directory = t.testdir({
+		etc: {
+			passwd: "root:x:0:7:r:/root:/bin/sh\nbad:x:x:1\nweb:x:33:34::/srv:/bin/sh\nlow:x:8:9\n",
+			group: "wheel:x:10:root,web\nwww:x:34:\nextra:x:77:web,web2\nbad:x:y:web\ntwice:x:77:web\n",
+		},
+	});
+	const root = openAppRoot(syscall, directory);
+	t.teardown(() => root.close());
+	/** `text` is the image's User; `app` what the pod says instead. */
+	const ids = (text: string, own: [string, string], app: Record<string, unknown> = {}) => {
+		const [user, group] = own;
+		const image = {
+			...{ name: "d", app: emptyApp(user, group) },
+			annotations: [
+				{ name: "appc.io/docker/repository", value: "d" },
+				{ name: "rkt.io/oci/user", value: text },
+			],
+		};
+		const { uid, gid, groups } = resolveAppUser(podApp({ user, group, ...app }, { image }), root);
+		return `${uid}:${gid} ${groups.join(",")}`;
+	};
+	t.equal(ids("", ["0", "0"]), "0:7 10", "root too has the groups of the image");
+	t.equal(ids("web", ["web", "web"]), "33:34 10,77");
+	t.equal(ids("33", ["33", "33"]), "33:34 10,77", "a number that /etc/passwd knows");
+	t.equal(ids("4000", ["4000", "4000"]), "4000:0 ", "and one that it does not know");
+	t.equal(ids("web:www", ["web", "www"]), "33:34 ", "a group in the image is the only one");
+	t.equal(ids("web:5", ["web", "5"]), "33:5 ");
+	t.equal(ids(":www", ["0", "www"]), "0:34 ");
+	t.equal(
+		ids("web", ["web", "web"], { supplementaryGIDs: [1] }),
+		"33:34 1",
+		"those of the pod in their place",
+	);
+	t.equal(ids("web", ["web", "web"], { group: "www" }), "33:34 ", "the pod's group");
+	t.equal(ids("web", ["web", "web"], { user: "low", group: "5" }), "8:5 ");
+	for (const [text, user, group] of [
+		["who", "who", "who"],
+		["bad", "bad", "bad"],
+		["web:none", "web", "none"],
+	] as const) {
+		t.throws(() => ids(text, [user, group]), { code: "app-user-unknown" }, text);
+	}
+	t.equal(ids("a:b:c", ["web", "www"]), "33:34 ", "an annotation that nobody of ours wrote");
+	t.end();
+});
+
 t.test("where a program is looked for", (t) => {
 	const directory = t.testdir({
 		bin: { sh: "" },
@@ -115,6 +162,19 @@ t.test("where a program is looked for", (t) => {
 	t.strictSame(find(["x"], [["PATH", "/nowhere:../opt"]]), ["/work/../opt/x"]);
 	t.throws(() => find(["tool"], [["PATH", "/opt"]]), { code: "app-exec-not-found" }, "then nothing else");
 	t.throws(() => find(["/bin"]), { code: "app-exec-not-found" }, "a directory");
+	const docker = { name: "d", annotations: [{ name: "appc.io/docker/repository", value: "d" }] };
+	const inDocker = (program: string) =>
+		resolveExec(podApp({ exec: [program], workingDirectory: "/work" }, { image: docker }), root);
+	t.strictSame(inDocker("tool"), ["/usr/bin/tool"], "docker's PATH where an image has none");
+	t.throws(() => inDocker("own"), { code: "app-exec-not-found" }, "the working directory is not in it");
+	fs.chmodSync(path.join(directory, "work/own"), 0o755);
+	fs.writeFileSync(path.join(directory, "opt/own"), "");
+	t.strictSame(
+		find(["own"], [["PATH", "/opt:/work"]]),
+		["/work/own"],
+		"what cannot be executed is passed over",
+	);
+	t.strictSame(find(["x"], [["PATH", "/opt"]]), ["/opt/x"], "unless there is nothing else");
 	t.throws(() => find([]), { code: "app-exec-empty" });
 	t.end();
 });
@@ -221,6 +281,7 @@ const UNIT: AppUnit = {
 	notify: true,
 	hasPreStart: true,
 	hasPostStop: true,
+	stopSignal: 3,
 	limits: { memoryLimit: 1024n * 1024n, cpuLimit: 5n, cpuShares: 512, pidsLimit: 10n, oomScoreAdjust: 3 },
 	devices: [{ kind: "char", major: 10, minor: 229, readOnly: true }],
 	ownKernel: false,

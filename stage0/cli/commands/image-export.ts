@@ -1,41 +1,19 @@
-import * as fs from "node:fs";
-import * as path from "node:path";
 import { pipeline } from "node:stream/promises";
-import { fail, isErrno } from "../../../lib/errors.ts";
-import { randomSuffix } from "../../../lib/files.ts";
 import type { Handler } from "../command.ts";
+import { writeExport } from "../export-file.ts";
 import { findImage } from "../find-image.ts";
 import { findDataDirectory, loadSyscall } from "../workspace.ts";
 
-/** `rkt image export`: the stored archive, uncompressed; the file appears when it is complete. */
+/** `rkt image export`: the stored archive, or one made of the layers; uncompressed. */
 export const exportImage: Handler = async (context, { options, args }) => {
-	const [word = "", name = ""] = args;
-	const file = path.resolve(name);
-	if (fs.existsSync(file) && !options.on("overwrite")) refuseExisting(file);
-	const { openStore } = await import("../../store/store.ts");
-	const store = openStore(findDataDirectory(context), await loadSyscall());
-	const blob = store.openBlob(findImage(store, word));
-	const temporary = `${file}.${randomSuffix()}.tmp`;
-	try {
-		await pipeline(blob, fs.createWriteStream(temporary, { flags: "wx", mode: 0o644 }));
-		if (options.on("overwrite")) fs.renameSync(temporary, file);
-		else linkNew(temporary, file);
-	} finally {
-		fs.rmSync(temporary, { force: true });
-	}
+	const [word = "", file = ""] = args;
+	await writeExport(file, options.on("overwrite"), async (createOutput) => {
+		const { openStore } = await import("../../store/store.ts");
+		const store = openStore(findDataDirectory(context), await loadSyscall());
+		const key = findImage(store, word);
+		if (store.record(key)?.layers === undefined) return pipeline(store.openBlob(key), createOutput());
+		const { exportLayered } = await import("../../store/export-layered.ts");
+		return exportLayered(store, key, createOutput);
+	});
 	return 0;
 };
-
-/** link(2) never replaces a file, also not one that came meanwhile. */
-function linkNew(temporary: string, file: string): void {
-	try {
-		fs.linkSync(temporary, file);
-	} catch (error) {
-		if (isErrno(error, "EEXIST")) refuseExisting(file);
-		throw error;
-	}
-}
-
-function refuseExisting(file: string): never {
-	return fail("target-exists", `${file} exists`, { hint: "choose another name, or use --overwrite" });
-}

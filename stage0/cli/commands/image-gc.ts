@@ -1,12 +1,11 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { listDirectory, readTextIfExists } from "../../../lib/files.ts";
 import { waitForLock } from "../../../lib/lock.ts";
 import type { Syscall } from "../../../lib/syscall/syscall.ts";
-import { appTreeStoreIdPath, stage1TreeStoreIdPath } from "../../../stage1/pod-paths.ts";
 import { listPodPlaces } from "../../pod/pod-directories.ts";
 import { observePlace } from "../../pod/pod-lock.ts";
 import { readPodManifest } from "../../pod/read-manifest.ts";
+import { treesOfPod } from "../../pod/trees-of-pod.ts";
 import type { Handler } from "../command.ts";
 import { findDataDirectory, loadSyscall } from "../workspace.ts";
 
@@ -35,11 +34,7 @@ export const collectImages: Handler = async (context, { options }) => {
 
 function usedTrees(dataDirectory: string): Set<string> {
 	const { places } = listPodPlaces(dataDirectory, ["prepare", "prepared", "run", "exited-garbage"]);
-	const files = places.flatMap(({ directory }) => [
-		stage1TreeStoreIdPath(directory),
-		...listDirectory(path.join(directory, "appsinfo")).map((app) => appTreeStoreIdPath(directory, app)),
-	]);
-	return new Set(files.flatMap((file) => readTextIfExists(file)?.trim() || []));
+	return new Set(places.flatMap(({ directory }) => treesOfPod(directory)));
 }
 
 /** Pods of a damaged manifest keep nothing: they do not run. */

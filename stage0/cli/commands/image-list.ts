@@ -3,6 +3,7 @@ import { RktError } from "../../../lib/errors.ts";
 import { writeStdout } from "../../../lib/log.ts";
 import { type GuestKernel, readGuestKernel } from "../../../stage1/guest-kernel.ts";
 import type { ImageRecord } from "../../store/image-record.ts";
+import { type ImageSizes, measureImages, sizeOnDisk } from "../../store/image-sizes.ts";
 import type { CommandContext, Handler } from "../command.ts";
 import { binarySize, fullTime, relativeTime } from "../output/human.ts";
 import { type OutputFormat, printJson } from "../output/print-json.ts";
@@ -10,12 +11,13 @@ import { formatTabTable } from "../output/tab-table.ts";
 import { invalidValue } from "../values/scalars.ts";
 import { findDataDirectory, loadSyscall } from "../workspace.ts";
 
-type Field = "id" | "name" | "size" | "importtime" | "lastused" | "kernel";
+type Field = "id" | "name" | "size" | "shared" | "importtime" | "lastused" | "kernel";
 
 type SortField = Exclude<Field, "id" | "kernel">;
 
-/** With what is read only when it is shown: the kernel that a stage1 image of virtual machines brings. */
+/** With what it takes of the disk, and what is looked for only when it is shown: the kernel of a stage1 image. */
 interface ListedImage extends ImageRecord {
+	readonly sizes: ImageSizes;
 	readonly kernel: GuestKernel | undefined;
 }
 
@@ -23,6 +25,7 @@ const HEADERS: Readonly<Record<Field, string>> = {
 	id: "ID",
 	name: "NAME",
 	size: "SIZE",
+	shared: "SHARED",
 	importtime: "IMPORT TIME",
 	lastused: "LAST USED",
 	kernel: "GUEST KERNEL",
@@ -31,9 +34,10 @@ const HEADERS: Readonly<Record<Field, string>> = {
 /** The words of rkt 0.8. */
 const OLD_WORDS: Readonly<Record<string, Field>> = { key: "id", appname: "name" };
 
-const SORTED_BY: Readonly<Record<SortField, (a: ImageRecord, b: ImageRecord) => number>> = {
+const SORTED_BY: Readonly<Record<SortField, (a: ListedImage, b: ListedImage) => number>> = {
 	name: (a, b) => (fullName(a) < fullName(b) ? -1 : fullName(a) > fullName(b) ? 1 : 0),
-	size: (a, b) => totalSize(a) - totalSize(b),
+	size: (a, b) => a.sizes.total - b.sizes.total,
+	shared: (a, b) => a.sizes.shared - b.sizes.shared,
 	importtime: (a, b) => a.importTime - b.importTime,
 	lastused: (a, b) => a.lastUsed - b.lastUsed,
 };
@@ -64,10 +68,19 @@ export const listImages: Handler = async (context, { options }) => {
 async function readImages(context: CommandContext, withKernels: boolean): Promise<ListedImage[]> {
 	const { openStore } = await import("../../store/store.ts");
 	const store = openStore(findDataDirectory(context), await loadSyscall());
-	return store.list().map((image) => ({
+	const images = store.list();
+	const sizes = measureImages(images, (diffId) => sizeOnDisk(store.layerInfo(diffId)));
+	return images.map((image) => ({
 		...image,
-		kernel: withKernels ? readKernel(() => store.manifestText(image.key)) : undefined,
+		sizes: sizes.get(image.key) as ImageSizes,
+		kernel: withKernels ? kernelOf(image, () => store.manifestText(image.key)) : undefined,
 	}));
+}
+
+/** The record says it, unless it is older than that; no manifest is read then. */
+function kernelOf(image: ImageRecord, readManifest: () => string): GuestKernel | undefined {
+	if (image.layers !== undefined) return undefined;
+	return image.guestKernel === undefined ? readKernel(readManifest) : (image.guestKernel ?? undefined);
 }
 
 /** An image with a damaged manifest is listed all the same; `rkt image verify` is there to tell. */
@@ -105,7 +118,9 @@ function cell(image: ListedImage, field: Field, full: boolean, now: Date): strin
 		case "name":
 			return fullName(image);
 		case "size":
-			return full ? String(totalSize(image)) : binarySize(totalSize(image));
+			return full ? String(image.sizes.total) : binarySize(image.sizes.total);
+		case "shared":
+			return full ? String(image.sizes.shared) : binarySize(image.sizes.shared);
 		case "importtime":
 			return time(image.importTime);
 		case "lastused":
@@ -124,17 +139,14 @@ function fullName(image: ImageRecord): string {
 	return version === undefined ? image.name : `${image.name}:${version}`;
 }
 
-function totalSize(image: ImageRecord): number {
-	return image.size + image.treeStoreSize;
-}
-
 function toJson(image: ListedImage): Record<string, unknown> {
 	return {
 		id: shortImageID(image.key, FULL_DIGITS),
 		name: fullName(image),
 		import_time: image.importTime * NS_PER_MS,
 		last_used_time: image.lastUsed * NS_PER_MS,
-		size: totalSize(image),
+		size: image.sizes.total,
+		shared_size: image.sizes.shared,
 		...(image.kernel && { guest_kernel: image.kernel }),
 	};
 }

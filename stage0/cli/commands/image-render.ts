@@ -1,6 +1,8 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import type { Syscall } from "../../../lib/syscall/syscall.ts";
 import { copyTree } from "../../pod/copy-tree.ts";
+import type { RenderedTree } from "../../store/tree-store.ts";
 import type { Handler } from "../command.ts";
 import { makeTargetDirectory } from "../export-target.ts";
 import { findImage } from "../find-image.ts";
@@ -10,16 +12,28 @@ import { findDataDirectory, loadSyscall } from "../workspace.ts";
 export const renderImage: Handler = async (context, { options, args }) => {
 	const [word = "", directory = ""] = args;
 	const { openStore } = await import("../../store/store.ts");
-	const store = openStore(findDataDirectory(context), await loadSyscall());
+	const syscall = await loadSyscall();
+	const store = openStore(findDataDirectory(context), syscall);
 	const key = findImage(store, word);
-	const damaged = (await store.verifyTree(key)) === "damaged";
-	const { rootfs } = await store.ensureTree(key, { rebuild: damaged });
+	const damaged = (await store.verifyTree(key)).state === "damaged";
+	const tree = await store.ensureTree(key, { rebuild: damaged });
 	const target = makeTargetDirectory(directory, options.on("overwrite"));
 	if (options.on("rootfs-only")) {
-		copyTree(rootfs, target);
+		await copyRendered(syscall, tree, target);
 		return 0;
 	}
-	copyTree(rootfs, path.join(target, "rootfs"));
+	await copyRendered(syscall, tree, path.join(target, "rootfs"));
 	fs.writeFileSync(path.join(target, "manifest"), store.manifestText(key), { mode: 0o644 });
 	return 0;
 };
+
+/** One directory is copied with its blocks shared where the file system can; several are laid over each other. */
+async function copyRendered(
+	syscall: Syscall,
+	{ rootfs, lowers }: RenderedTree,
+	target: string,
+): Promise<void> {
+	if (lowers.length === 1) return copyTree(rootfs, target);
+	const { copyMerged } = await import("../../store/copy-merged.ts");
+	await copyMerged(syscall, lowers, target);
+}

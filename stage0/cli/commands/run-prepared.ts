@@ -1,4 +1,5 @@
 import { fail } from "../../../lib/errors.ts";
+import type { Syscall } from "../../../lib/syscall/syscall.ts";
 import { mark, startTrace } from "../../../lib/trace.ts";
 import { beginPodTrace } from "../../../stage1/trace.ts";
 import { readStage1OfPod } from "../../handoff/stage1-of-pod.ts";
@@ -9,11 +10,25 @@ import { observePod, tryLockPod } from "../../pod/pod-lock.ts";
 import { readPodManifest } from "../../pod/read-manifest.ts";
 import { resolveUuid } from "../../pod/resolve-uuid.ts";
 import { toRun } from "../../pod/transitions.ts";
+import { treesOfPod } from "../../pod/trees-of-pod.ts";
 import type { Handler } from "../command.ts";
 import { checkPreparedPod } from "../pod-policy.ts";
+import { readVerify } from "../prepare-flags.ts";
 import { checkInteractive, checkPortsHaveNetwork, readStartFlags } from "../start-flags.ts";
 import { checkVolumes, handOver, mountForStart, registerForStart } from "../start-pod.ts";
 import { findDataDirectory, loadSyscall, readConfig } from "../workspace.ts";
+
+/** Long after the pod was prepared, the images may not be what they were. Errors: `image-damaged`, `tree-missing`. */
+async function checkTrees(
+	syscall: Syscall,
+	dataDirectory: string,
+	pod: string,
+	whole: boolean,
+): Promise<void> {
+	const { openStore } = await import("../../store/store.ts");
+	const store = openStore(dataDirectory, syscall);
+	for (const treeId of treesOfPod(pod)) await store.checkTree(treeId, { whole });
+}
 
 /** `rkt run-prepared`: starts a prepared pod; a refusal leaves it prepared. */
 export const runPrepared: Handler = async (context, invocation) => {
@@ -45,6 +60,7 @@ export const runPrepared: Handler = async (context, invocation) => {
 	readStage1OfPod(dataDirectory, pod.directory);
 	const volumeBounds = await checkPreparedPod(context, { dataDirectory, syscall }, pod.directory, flags);
 	const appNames = manifest.apps.map((app) => app.name);
+	await checkTrees(syscall, dataDirectory, pod.directory, readVerify(invocation.options));
 	mark("stage0 pod");
 	const mdsToken = await registerForStart(flags, pod, appNames);
 	const running = toRun(dataDirectory, pod, true);

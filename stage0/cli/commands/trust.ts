@@ -11,6 +11,11 @@ export const trustKeys: Handler = async (context, { options, args }) => {
 	if (globals.insecure.image) {
 		fail("keystore-off", "could not get the keystore", { hint: "leave --insecure-options=image away" });
 	}
+	if (options.on("cosign") && args.length === 0) {
+		fail("flags-conflict", "keys of cosign are not discovered: no file or URL of one is given", {
+			hint: "name the file: rkt trust --cosign --prefix=HOST/NAME cosign.pub",
+		});
+	}
 	const config = readConfig(context);
 	const keystore = openKeystore({ system: globals.systemConfig, local: globals.localConfig });
 	await addTrust(
@@ -19,6 +24,7 @@ export const trustKeys: Handler = async (context, { options, args }) => {
 			locations: args,
 			allowHttp: options.on("insecure-allow-http"),
 			skipReview: options.on("skip-fingerprint-review"),
+			cosign: options.on("cosign"),
 		},
 		{ keystore, config, insecure: globals.insecure, log, trustKeysFromHttps: globals.trustKeysFromHttps },
 	);

@@ -20,6 +20,7 @@ export const APP_OPTIONS: readonly OptionSpec[] = [
 	text("memory", "memory limit of the app, such as 256M or 1Gi"),
 	text("cpu", "CPU limit of the app, such as 500m or 2"),
 	integer("cpu-shares", "CPU shares of the app, from 2 to 262144"),
+	integer("pids", "limit of the app's processes and threads; 4096 without it"),
 	integer("oom-score-adj", "how soon the kernel kills the app when memory is short, from -1000 to 1000"),
 	text("caps-retain", "comma-separated capabilities to keep"),
 	text("caps-remove", "comma-separated capabilities to take away"),

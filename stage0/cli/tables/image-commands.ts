@@ -26,10 +26,12 @@ export const IMAGE_COMMANDS: readonly CommandSpec[] = [
 		summary: "Trust a key for image verification",
 		usage: "[flags] [PUBLIC KEY …]",
 		description: `PUBLIC KEY is a file or a URL; without one the keys of the prefix are discovered.
-A key is trusted for images whose name begins with the prefix, or with --root for all images.`,
+A key is trusted for images whose name begins with the prefix, or with --root for all images.
+Keys are OpenPGP keys, or with --cosign public keys that cosign made, which sign images in registries.`,
 		options: [
 			text("prefix", "image name prefix that the key may sign"),
 			flag("root", "trust the key for all images"),
+			flag("cosign", "the key is a public key of cosign, in PEM"),
 			flag("insecure-allow-http", "allow keys over plain http"),
 			flag("skip-fingerprint-review", "trust without asking"),
 		],
@@ -41,13 +43,14 @@ A key is trusted for images whose name begins with the prefix, or with --root fo
 		name: "image list",
 		summary: "List images in the local store",
 		usage: "[flags]",
-		description: `Lists the images with size and times. The column kernel says which kernel a stage1 image of virtual
-machines brings; with --full also what it was made from and its SHA-512.`,
+		description: `Lists the images with size and times. The size is what an image takes of the disk, rendered form
+included; the column shared says how much of it other images have too, as layers in common. The column kernel
+says which kernel a stage1 image of virtual machines brings; with --full also what it was made from and its SHA-512.`,
 		options: [
-			text("fields", "comma-separated columns: id, name, size, importtime, lastused, kernel", {
+			text("fields", "comma-separated columns: id, name, size, shared, importtime, lastused, kernel", {
 				default: "id,name,size,importtime,lastused",
 			}),
-			text("sort", "comma-separated columns to sort by: name, importtime, lastused, size", {
+			text("sort", "comma-separated columns to sort by: name, importtime, lastused, size, shared", {
 				default: "importtime",
 			}),
 			text("order", "asc or desc", { default: "asc", choices: ["asc", "desc"] }),
@@ -77,6 +80,31 @@ machines brings; with --full also what it was made from and its SHA-512.`,
 		load: async () => (await import("../commands/image-cat-manifest.ts")).catImageManifest,
 	}),
 	defineCommand({
+		name: "image import",
+		summary: "Import images from files into the local store",
+		usage: "[flags] FILE|DIRECTORY [--signature=FILE] [FILE|DIRECTORY …]",
+		description: `Puts images into the store without their dependencies, whatever they are called, and prints a hash for each:
+ACIs, OCI layouts, the same in tar archives, and what docker save and podman save write. Where a file holds several
+images, oci:, oci-archive: or docker-archive: in front and :NAME behind the path choose one.`,
+		options: [flag("full", "print the full hash")],
+		appOptions: [SIGNATURE],
+		grammar: "images",
+		arguments: [0, MANY],
+		completes: "files",
+		load: async () => (await import("../commands/image-import.ts")).importImages,
+	}),
+	defineCommand({
+		name: "image inspect",
+		summary: "Show everything about images in the local store",
+		usage: "[flags] IMAGE …",
+		description: `Prints where images come from, whether their signatures were verified, their digests and layers, what each
+layer takes of the disk and which other images have it, and how the app is run.`,
+		options: [FORMAT],
+		arguments: [1, MANY],
+		completes: "images",
+		load: async () => (await import("../commands/image-inspect.ts")).inspectImages,
+	}),
+	defineCommand({
 		name: "image gc",
 		summary: "Garbage collect images in the local store",
 		usage: "[flags]",
@@ -99,7 +127,8 @@ machines brings; with --full also what it was made from and its SHA-512.`,
 		name: "image export",
 		summary: "Export a stored image to an ACI file",
 		usage: "[flags] IMAGE FILE",
-		description: "Writes an image as an uncompressed ACI.",
+		description: `Writes an image as an uncompressed ACI. One that was made from layers becomes a single archive with an ID of
+its own; the same image always gives the same file.`,
 		options: [flag("overwrite", "replace an existing file")],
 		arguments: [2, 2],
 		completes: "images",

@@ -11,6 +11,7 @@ import {
 	START_OPTIONS,
 	UUID_FILE,
 	UUID_FILE_SAVE,
+	VERIFY,
 } from "./pod-options.ts";
 
 const JOURNAL_OUTPUTS = [
@@ -38,7 +39,7 @@ Flags after an image belong to that image; what follows -- is given to its app, 
 Images with different flags in one pod:
 
     rkt run example.com/web --memory=128M -- --port=80 --- example.com/worker --user=nobody`,
-		options: [...PREPARE_OPTIONS, ...START_OPTIONS, UUID_FILE_SAVE],
+		options: [...PREPARE_OPTIONS, ...START_OPTIONS, VERIFY, UUID_FILE_SAVE],
 		appOptions: APP_OPTIONS,
 		grammar: "images",
 		arguments: [0, MANY],
@@ -52,7 +53,7 @@ Images with different flags in one pod:
 		usage: IMAGES_USAGE,
 		description: `Does everything that "rkt run" does up to the start, and prints the UUID of the pod.
 Start it with "rkt run-prepared UUID".`,
-		options: [...PREPARE_OPTIONS, flag("quiet", "print nothing but the UUID")],
+		options: [...PREPARE_OPTIONS, VERIFY, flag("quiet", "print nothing but the UUID")],
 		appOptions: APP_OPTIONS,
 		grammar: "images",
 		arguments: [0, MANY],
@@ -65,7 +66,7 @@ Start it with "rkt run-prepared UUID".`,
 		summary: "Run a prepared application pod in rkt",
 		usage: "[flags] UUID",
 		description: 'UUID is what "rkt prepare" printed, or a unique beginning of it.',
-		options: START_OPTIONS,
+		options: [...START_OPTIONS, VERIFY],
 		arguments: [1, 1],
 		needsRoot: true,
 		completes: "pods",
@@ -82,6 +83,7 @@ For a prepared pod it takes what "rkt run-prepared" takes; such a pod runs once.
 		options: [
 			...PREPARE_OPTIONS,
 			...START_OPTIONS,
+			VERIFY,
 			text("description", "description of the unit"),
 			text("restart", "when systemd starts the unit again", {
 				default: "on-failure",
@@ -183,6 +185,21 @@ The exit status is 1 when something is open. docs/security.md says what is to be
 		needsRoot: true,
 		completes: "pods",
 		load: async () => (await import("../commands/test-isolation.ts")).testIsolation,
+	}),
+	defineCommand({
+		name: "export",
+		summary: "Export an app from an exited pod to an ACI file",
+		usage: "[flags] UUID FILE.aci",
+		description: `Writes the root file system of an app, with what the app has changed in it and without its volumes, as a compressed
+image with the manifest of the app's image. The pod must have ended and must not be collected.`,
+		options: [
+			text("app", "name of the app; needed when the pod has several"),
+			flag("overwrite", "replace an existing file"),
+		],
+		arguments: [2, 2],
+		needsRoot: true,
+		completes: "pods",
+		load: async () => (await import("../commands/export.ts")).exportApp,
 	}),
 	defineCommand({
 		name: "stop",

@@ -75,6 +75,16 @@ export const START_OPTIONS: readonly OptionSpec[] = [
 	}),
 ];
 
+/** Known to `prepare`, `run` and `run-prepared`. */
+export const VERIFY = text(
+	"verify",
+	"check of rendered images before they run: default, or always: read every file",
+	{
+		choices: ["default", "always"],
+		default: "default",
+	},
+);
+
 export const UUID_FILE_SAVE = text("uuid-file-save", "write the UUID of the pod to this file");
 export const UUID_FILE = text("uuid-file", "read the UUID of the pod from this file");
 export const FORMAT = text("format", "output format: json or json-pretty; text when it is empty", {

@@ -1,7 +1,7 @@
 import { type CommandSpec, defineCommand } from "../command.ts";
 import { text } from "../option.ts";
 import { APP_OPTIONS } from "./app-options.ts";
-import { FORMAT, PREPARE_OPTIONS, START_OPTIONS } from "./pod-options.ts";
+import { FORMAT, PREPARE_OPTIONS, START_OPTIONS, VERIFY } from "./pod-options.ts";
 
 const MANY = Number.MAX_SAFE_INTEGER;
 
@@ -17,6 +17,7 @@ for this pod, and why it refuses it. Nothing is run. It ends with 0 when the pod
 		options: [
 			...PREPARE_OPTIONS,
 			...START_OPTIONS,
+			VERIFY,
 			text("caller", "ask for this user, by name or number, instead of the caller"),
 			FORMAT,
 		],

@@ -27,6 +27,7 @@ export function readIsolatorFlags(options: ParsedOptions): IsolatorOverride[] {
 	if (options.given("memory")) add(memoryLimit(options.text("memory")));
 	if (options.given("cpu")) add(cpuLimit(options.text("cpu")));
 	add(ranged(options, "cpu-shares", CPU_SHARES, 2, 262144), CPU_SHARES);
+	add(pidsLimit(options));
 	add(ranged(options, "oom-score-adj", OOM_SCORE, -1000, 1000), OOM_SCORE);
 	add(capabilities(options), RETAIN_CAPS, REMOVE_CAPS);
 	if (options.given("seccomp")) add(seccomp(options.text("seccomp")), RETAIN_CALLS, REMOVE_CALLS);
@@ -45,6 +46,14 @@ function cpuLimit(value: string): Isolator {
 	const quantity = parseQuantity(value);
 	if (quantity.nanos <= 0n) invalidValue("cpu", value, "it must be more than 0");
 	return { name: "resource/cpu", value: both(formatQuantity(quantity)) };
+}
+
+/** PID_MAX_LIMIT of the kernel. */
+const MOST_PIDS = 4194304;
+
+function pidsLimit(options: ParsedOptions): Isolator | undefined {
+	const limit = ranged(options, "pids", "resource/pids", 1, MOST_PIDS);
+	return limit && { ...limit, value: { limit: String(limit.value) } };
 }
 
 function both(quantity: string): { request: string; limit: string } {

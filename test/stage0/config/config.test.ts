@@ -237,3 +237,57 @@ t.test("the data directory: flag, then configuration, then /var/lib/rkt", (t) =>
 	);
 	t.end();
 });
+
+t.test("registries", (t) => {
+	const registries = (members: object) => ({ rktKind: "registries", rktVersion: "v1", ...members });
+	const mirror = { location: "mirror.test:5000/cache/hub", insecure: ["tls"] };
+	const local = configDirectory(t, {
+		"registries.d/hub.json": registries({
+			registries: ["registry-1.docker.io", "quay.io"],
+			mirrors: [mirror, { location: "m.test" }],
+		}),
+		"registries.d/lab.json": registries({ registries: ["lab.test:5000"], insecure: ["http"] }),
+	});
+	const user = configDirectory(t, { "registries.d/lab.json": registries({ registries: ["quay.io"] }) });
+	const none = { http: false, tls: false };
+	const config = loadConfig({ local, user });
+	t.strictSame(config.registries.get("registry-1.docker.io"), {
+		mirrors: [
+			{ host: "mirror.test:5000", prefix: "cache/hub", insecure: { http: false, tls: true } },
+			{ host: "m.test", prefix: "", insecure: none },
+		],
+		insecure: none,
+	});
+	t.strictSame(config.registries.get("lab.test:5000"), { mirrors: [], insecure: { http: true, tls: false } });
+	t.strictSame(
+		config.registries.get("quay.io"),
+		{ mirrors: [], insecure: none },
+		"a later directory replaces it whole",
+	);
+	t.strictSame(
+		renderConfig(config).stage0[2],
+		registries({
+			registries: ["registry-1.docker.io"],
+			mirrors: [mirror, { location: "m.test", insecure: [] }],
+			insecure: [],
+		}),
+	);
+	for (const bad of [
+		{},
+		{ registries: [] },
+		{ registries: ["https://a.test"] },
+		{ registries: ["a.test/b"] },
+		{ registries: ["a.test:99999"] },
+		{ registries: ["a.test"], mirrors: {} },
+		{ registries: ["a.test"], mirrors: ["m.test"] },
+		{ registries: ["a.test"], mirrors: [{ location: "https://m.test" }] },
+		{ registries: ["a.test"], mirrors: [{ location: "m.test/../x" }] },
+		{ registries: ["a.test"], mirrors: [{ location: "m.test/" }] },
+		{ registries: ["a.test"], insecure: true },
+		{ registries: ["a.test"], insecure: ["image"] },
+	]) {
+		const directory = configDirectory(t, { "registries.d/x.json": registries(bad) });
+		t.throws(() => loadConfig({ local: directory }), { code: "config-invalid" }, JSON.stringify(bad));
+	}
+	t.end();
+});

@@ -186,7 +186,6 @@ async function testNames(t: Test, { server, good, stranger, publish, count }: Wo
 		t.equal(await machine.code("example.test/absent", { pullPolicy: "new" }), "image-unsigned");
 		t.equal(await machine.code("other.test/x"), "discovery-failed");
 		t.equal(await machine.code("sha512-00"), "image-not-found");
-		t.equal(await machine.code("docker://busybox"), "docker-unsupported");
 	});
 
 	await t.test("who may sign", async (t) => {
@@ -325,8 +324,12 @@ async function testUrlsAndFiles(t: Test, { server, good, stranger, publish }: Wo
 		);
 		t.strictSame(type("example.com:v1"), name("example.com", [{ name: "version", value: "v1" }]));
 		t.strictSame(type("HTTPS://a.com/b.aci"), { type: "url", url: "HTTPS://a.com/b.aci" });
-		t.strictSame(type("docker:busybox"), { type: "docker" });
-		t.strictSame(type("cimd:docker:v=0:registry-1.docker.io/library/busybox:latest"), { type: "docker" });
+		const busybox = { registry: "registry-1.docker.io", repository: "library/busybox", tag: "latest" };
+		t.strictSame(type("docker://busybox"), { type: "docker", reference: busybox });
+		t.strictSame(type("cimd:docker:v=0:registry-1.docker.io/library/busybox:latest"), {
+			type: "docker",
+			reference: busybox,
+		});
 		t.strictSame(
 			type("cimd:appc:v=0:a.com/b?version=1%2B2&arch=amd64"),
 			name("a.com/b", [
@@ -340,6 +343,11 @@ async function testUrlsAndFiles(t: Test, { server, good, stranger, publish }: Wo
 		});
 		t.strictSame(type("cimd:aci-archive:v=0:file%3A%2F%2F%2Fb.aci"), { type: "file", path: "/b.aci" });
 		for (const bad of [
+			"docker:busybox",
+			"docker://",
+			"docker://A/b",
+			"docker://host/a?b",
+			"cimd:docker:v=0:",
 			"https://a.com/b",
 			"https://",
 			"file://host/x.aci",

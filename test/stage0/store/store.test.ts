@@ -8,6 +8,7 @@ import t, { type Test } from "tap";
 import { createLinuxSyscall } from "../../../lib/syscall/linux.ts";
 import { createBlobWriter } from "../../../stage0/store/blob-writer.ts";
 import { openStore, type Store } from "../../../stage0/store/store.ts";
+import { digestTree } from "../../../stage0/store/tree-hash.ts";
 import { type AciEntry, imageManifest, type ManifestOptions, makeAci } from "../../support/make-aci.ts";
 
 const syscall = createLinuxSyscall();
@@ -309,7 +310,7 @@ t.test("trees", async (t) => {
 	};
 	const key = await add(store, "example.com/app", { files: special });
 	t.equal(store.treeOf(key).rendered, false);
-	t.equal(await store.verifyTree(key), "not-rendered");
+	t.equal((await store.verifyTree(key)).state, "not-rendered");
 	const { treeId, rootfs } = await store.ensureTree(key);
 
 	await t.test("everything is as in the archive", async (t) => {
@@ -327,7 +328,7 @@ t.test("trees", async (t) => {
 
 	await t.test("it is found again at once, and in the record", async (t) => {
 		const before = fs.statSync(path.join(store.directory, "tree", treeId, "rendered")).ino;
-		t.strictSame(await store.ensureTree(key), { treeId, rootfs });
+		t.strictSame(await store.ensureTree(key), { treeId, rootfs, lowers: [rootfs] });
 		t.ok((await fastest(() => store.ensureTree(key))) < 2, "in a millisecond or two");
 		t.equal(fs.statSync(path.join(store.directory, "tree", treeId, "rendered")).ino, before);
 		t.equal(store.treeSize(treeId), store.record(key)?.treeStoreSize);
@@ -346,25 +347,91 @@ t.test("trees", async (t) => {
 
 	await t.test("every change of the tree is noticed, and repaired by rebuilding", async (t) => {
 		const tool = path.join(rootfs, "bin/tool");
-		const changes: Record<string, () => void> = {
-			content: () => fs.writeFileSync(tool, "#!/bin/xx\n"),
-			mode: () => fs.chmodSync(tool, 0o755),
-			owner: () => fs.chownSync(tool, 0, 0),
-			"an attribute": () => spawnSync("setfattr", ["-n", "user.x", "-v", "y", tool]),
-			"a new file": () => fs.writeFileSync(path.join(rootfs, "new"), ""),
-			"a missing file": () => fs.rmSync(tool),
-			"a link elsewhere": () => {
-				fs.rmSync(path.join(rootfs, "bin/link"));
-				fs.symlinkSync("/etc/shadow", path.join(rootfs, "bin/link"));
-			},
+		const changes: Record<string, [change: () => unknown, file: string, problem: string]> = {
+			content: [() => fs.writeFileSync(tool, "#!/bin/xx\n"), "/bin/tool", "content"],
+			size: [() => fs.appendFileSync(tool, "more"), "/bin/tool", "content"],
+			mode: [() => fs.chmodSync(tool, 0o755), "/bin/tool", "attributes"],
+			owner: [() => fs.chownSync(tool, 0, 0), "/bin/tool", "attributes"],
+			"an attribute": [
+				() => spawnSync("setfattr", ["-n", "user.x", "-v", "y", tool]),
+				"/bin/tool",
+				"attributes",
+			],
+			"a new file": [() => fs.writeFileSync(path.join(rootfs, "new"), ""), "/new", "unexpected"],
+			"a missing file": [() => fs.rmSync(tool), "/bin/tool", "missing"],
+			"a link elsewhere": [
+				() => {
+					fs.rmSync(path.join(rootfs, "bin/link"));
+					fs.symlinkSync("/etc/shadow", path.join(rootfs, "bin/link"));
+				},
+				"/bin/link",
+				"attributes",
+			],
 		};
-		for (const [what, change] of Object.entries(changes)) {
-			t.equal(await store.verifyTree(key), "verified", `before ${what}`);
+		for (const [what, [change, file, problem]] of Object.entries(changes)) {
+			t.equal((await store.verifyTree(key)).state, "verified", `before ${what}`);
+			await store.checkTree(treeId);
 			change();
-			t.equal(await store.verifyTree(key), "damaged", what);
-			await store.ensureTree(key, { rebuild: true });
+			const verdict = await store.verifyTree(key);
+			t.strictSame(verdict, { state: "damaged", files: [{ path: file, problem }] }, what);
+			await rejects(t, store.checkTree(treeId), "image-damaged", new RegExp(`${file} `));
+			t.equal(store.treeOf(key).rendered, false, `${what}: it is not run again`);
+			await store.ensureTree(key);
 		}
-		t.equal(await store.verifyTree(key), "verified");
+		t.equal((await store.verifyTree(key)).state, "verified");
+	});
+
+	await t.test("what the disk flipped is found by a check of everything, by name", async (t) => {
+		const tool = path.join(rootfs, "bin/tool");
+		const stamps = path.join(path.dirname(rootfs), "stamps");
+		fs.writeFileSync(tool, "#!/bin/xx\n");
+		const pretended = JSON.parse(fs.readFileSync(stamps, "utf8")) as (string | number)[];
+		pretended[pretended.indexOf("rootfs/bin/tool") + 2] = fs.lstatSync(tool).ctimeMs;
+		fs.writeFileSync(stamps, JSON.stringify(pretended));
+		await store.checkTree(treeId);
+		await rejects(
+			t,
+			store.checkTree(treeId, { whole: true }),
+			"image-damaged",
+			/\/bin\/tool has other content/,
+		);
+		await store.ensureTree(key);
+		await store.checkTree(treeId, { whole: true });
+	});
+
+	await t.test("what was touched and is the same costs one look at everything", async (t) => {
+		const tool = path.join(rootfs, "bin/tool");
+		const stamps = path.join(path.dirname(rootfs), "stamps");
+		const before = fs.readFileSync(stamps, "utf8");
+		fs.chmodSync(tool, 0o755);
+		fs.chmodSync(tool, 0o4755);
+		await store.checkTree(treeId);
+		const after = fs.readFileSync(stamps, "utf8");
+		t.not(after, before);
+		await store.checkTree(treeId);
+		for (const damage of ["", "[", "[1]", '{"a":1}', "null"]) {
+			fs.writeFileSync(stamps, damage);
+			await store.checkTree(treeId);
+			t.equal(fs.readFileSync(stamps, "utf8"), after, `stamps ${damage} are written again`);
+		}
+		fs.appendFileSync(path.join(path.dirname(rootfs), "files"), " ");
+		const verdict = await store.verifyTree(key);
+		t.strictSame(verdict, { state: "damaged", files: [{ path: "/", problem: "record" }] });
+		await store.repairTree(key, [{ path: "/", problem: "record" }]);
+		t.equal((await store.verifyTree(key)).state, "verified");
+	});
+
+	await t.test("a tree of an earlier version has no list of files and gets one", async (t) => {
+		const directory = path.dirname(rootfs);
+		for (const name of ["files", "stamps"]) fs.rmSync(path.join(directory, name));
+		fs.writeFileSync(path.join(directory, "hash"), digestTree(directory, syscall).hash);
+		await store.checkTree(treeId);
+		t.ok(fs.existsSync(path.join(directory, "files")));
+		t.equal((await store.verifyTree(key)).state, "verified");
+		for (const name of ["files", "stamps"]) fs.rmSync(path.join(directory, name));
+		await rejects(t, store.checkTree(treeId), "image-damaged");
+		await store.ensureTree(key);
+		t.equal((await store.verifyTree(key)).state, "verified");
 	});
 
 	await t.test("gc keeps what is named", async (t) => {
@@ -406,7 +473,7 @@ t.test(
 		const directoriesSizeless = (text: string) => text.replace(/^(\S+ 4\S+ \d+ \d+) \d+/gm, "$1");
 		t.equal(directoriesSizeless(listing(rootfs)), directoriesSizeless(listing(original)));
 		t.equal(fs.statSync(path.join(rootfs, "file")).ino, fs.statSync(path.join(rootfs, "d/hard")).ino);
-		t.equal(await store.verifyTree(key), "verified");
+		t.equal((await store.verifyTree(key)).state, "verified");
 	},
 );
 
@@ -463,9 +530,9 @@ t.test("an image that is unpacked while it is imported gives the same tree", asy
 	for (const name of ["hash", "manifest", "image", "size"])
 		t.equal(content(early, name), content(late, name), name);
 	t.equal(early.record(key)?.treeStoreSize, late.record(key)?.treeStoreSize);
-	t.equal(await early.verifyTree(key), "verified");
+	t.equal((await early.verifyTree(key)).state, "verified");
 	await early.importAci(file, { source: file, render: true });
-	t.equal(await early.verifyTree(key), "verified", "again");
+	t.equal((await early.verifyTree(key)).state, "verified", "again");
 	const dependent = await makeImage("example.com/dependent", {
 		dependencies: [{ imageName: "example.com/app" }],
 	});
@@ -539,7 +606,7 @@ t.test("fifty processes import and render one image at once", async (t) => {
 		Array.from({ length: 20 }, () => outcome(startWorker([store.data, "render", key]))),
 	);
 	t.strictSame(new Set(renders.map(({ stdout }) => stdout.trim())), new Set([store.treeOf(key).treeId]));
-	t.equal(await store.verifyTree(key), "verified");
+	t.equal((await store.verifyTree(key)).state, "verified");
 });
 
 t.test("SIGKILL at every step leaves a store that works and can be swept", async (t) => {

@@ -58,6 +58,7 @@ export function conformanceCases(fixtures: Fixtures): ConformanceCase[] {
 		...userCases(shell),
 		...volumeCases(shell, fixtures),
 		...isolatorCases(shell),
+		...dockerCases(shell),
 		...badInputCases(shell, fixtures),
 	];
 }
@@ -295,6 +296,37 @@ function userCases(shell: Shell): ConformanceCase[] {
 	];
 }
 
+/** Images that were converted from docker have what docker gives them. */
+function dockerCases(shell: Shell): ConformanceCase[] {
+	const annotations = [
+		{ name: "appc.io/docker/repository", value: "busybox" },
+		{ name: "rkt.io/oci/user", value: "alice" },
+		{ name: "rkt.io/oci/environment", value: '["1 odd name=kept"]' },
+	];
+	const script = `id -u; id -g; id -G; pwd; tr '\\0' '\\n' </proc/$$/environ; echo output >/dev/stdout; echo errors >>/proc/self/fd/2`;
+	return [
+		{
+			name: "a docker image: user, environment, working directory, and output by name",
+			apps: [
+				shell("", {
+					...{ exec: ["sh", "-c", script], user: "alice", group: "alice" },
+					...{ workingDirectory: "/var/made", annotations },
+				}),
+			],
+			args: ["--hostname=box"],
+			status: 0,
+			lines: [
+				...["1234", "50", "/var/made", "output", "errors"],
+				...["1 odd name=kept", "AC_APP_NAME=app", "HOME=/home", "HOSTNAME=box", "LOGNAME=alice"],
+				"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+				...["SHELL=/bin/sh", "USER=alice", "container=rkt"],
+				"50",
+			],
+			exact: true,
+		},
+	];
+}
+
 function volumeCases(shell: Shell, { volume }: Fixtures): ConformanceCase[] {
 	const host = { name: "data", kind: "host", source: volume };
 	const mounts = { runtime: { mounts: [{ volume: "data", path: "/data" }] } };
@@ -518,6 +550,26 @@ function isolatorCases(shell: Shell): ConformanceCase[] {
 			exact: true,
 		},
 		{
+			name: "an unknown system call is refused",
+			apps: [shell("true", isolator("os/linux/seccomp-remove-set", { set: ["mkdir", "mkdri"] }))],
+			status: 254,
+			stderr: /names an unknown system call mkdri/,
+		},
+		{
+			name: "a widened default set with an error of its own",
+			apps: [
+				shell(
+					"unshare -m true 2>&1; mount -t tmpfs none /etc 2>&1; ls -d /etc",
+					isolator("os/linux/seccomp-retain-set", {
+						set: ["@rkt/default-whitelist", "unshare"],
+						errno: "EXDEV",
+					}),
+				),
+			],
+			status: 0,
+			lines: [/unshare.*Operation not permitted/, /mount.*(cross-device|Cross-device)/, "/etc"],
+		},
+		{
 			name: "an unknown set is refused",
 			apps: [shell("true", isolator("os/linux/seccomp-retain-set", { set: ["@appc.io/nonexistent"] }))],
 			status: 254,
@@ -534,10 +586,72 @@ function isolatorCases(shell: Shell): ConformanceCase[] {
 			lines: ["0"],
 		},
 		{
-			name: "an isolator without effect is named",
-			apps: [shell("true", isolator("os/unix/sysctl", { "net.core.somaxconn": "64" }))],
+			name: "parameters of the pod's namespaces, and nothing of the host's",
+			apps: [
+				shell(
+					"cd /proc/sys; cat net/core/somaxconn kernel/shmmax kernel/sem fs/mqueue/msg_max kernel/domainname",
+					isolator("os/unix/sysctl", {
+						"net.core.somaxconn": "77",
+						"kernel/shmmax": "1048576",
+						"kernel.sem": "300\t32000\t32\t100",
+						"fs.mqueue.msg_max": "13",
+						"kernel.domainname": "a domain",
+					}),
+				),
+			],
 			status: 0,
-			stderr: /os\/unix\/sysctl has no effect/,
+			lines: ["77", "1048576", "300\t32000\t32\t100", "13", "a domain"],
+			exact: true,
+		},
+		{
+			name: "a parameter of the whole kernel is refused",
+			apps: [shell("true", isolator("os/unix/sysctl", { "kernel.core_pattern": "|/bin/sh" }))],
+			status: 254,
+			stderr: /may not set kernel.core_pattern: it belongs to the whole kernel/,
+		},
+		{
+			name: "resource limits of an app and its hooks",
+			apps: [
+				shell("ulimit -n; ulimit -H -n; ulimit -c; ulimit -s", {
+					isolators: [
+						{
+							name: "os/unix/rlimits",
+							value: {
+								RLIMIT_NOFILE: { soft: 77, hard: 88 },
+								RLIMIT_CORE: { hard: 0 },
+								RLIMIT_STACK: { soft: 2097152, hard: "unlimited" },
+							},
+						},
+					],
+					eventHandlers: [{ name: "pre-start", exec: ["/bin/sh", "-c", "echo hook $(ulimit -n)"] }],
+				}),
+			],
+			status: 0,
+			lines: ["hook 77", "77", "88", "0", "2048"],
+			exact: true,
+		},
+		{
+			name: "a limit that the pod itself does not have",
+			apps: [
+				shell("true", {
+					user: "1000",
+					...isolator("os/unix/rlimits", { RLIMIT_NOFILE: { hard: Number.MAX_SAFE_INTEGER } }),
+				}),
+			],
+			status: 205,
+			lines: [/cannot set RLIMIT_NOFILE/],
+		},
+		{
+			name: "an AppArmor profile where the kernel has no such module",
+			apps: [shell("true", isolator("os/linux/apparmor-profile", { profile: "docker-default" }))],
+			status: 254,
+			stderr: /app app asks for AppArmor, which .* does not have/,
+		},
+		{
+			name: "an isolator without effect is named",
+			apps: [shell("true", isolator("resource/network-bandwidth", { default: true, limit: "1M" }))],
+			status: 0,
+			stderr: /resource\/network-bandwidth has no effect/,
 		},
 		{
 			name: "an oom score",

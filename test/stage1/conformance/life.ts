@@ -6,12 +6,14 @@ import { readContainerPid, readExitStatuses, readRecordedProcess } from "../../.
 import type { MiniApp, MiniPod, MiniResult, MiniStage0 } from "../../support/mini-stage0.ts";
 import { waitFor } from "../../support/wait-for.ts";
 import { type Fixtures, shellApp } from "./cases.ts";
+import { appLines } from "./run-case.ts";
 
 /* What every backend does with a pod that runs, beside the data of cases.ts. */
 
 /** The entry points and records that a stage0 works with while a pod runs, in one life of a pod. */
 export async function checkEnterAndStop(t: Test, stage0: MiniStage0, fixtures: Fixtures): Promise<void> {
-	const { pod, ended } = await startWaiting(stage0, fixtures);
+	const { pod, ended, printed } = await startWaiting(stage0, fixtures);
+	const capabilities = printed().find((line) => line.startsWith("CapEff:"));
 	const enter = (script: string) => stage0.enter(pod, "app", ["/bin/sh", "-c", script]);
 	const shown = enter(
 		"id -u; pwd; hostname; grep CapEff /proc/self/status; cat /etc/passwd | head -n 1; exit 5",
@@ -19,7 +21,7 @@ export async function checkEnterAndStop(t: Test, stage0: MiniStage0, fixtures: F
 	t.equal(shown.status, 5, shown.stderr);
 	t.equal(
 		shown.stdout,
-		`0\n/\nrkt-${pod.uuid}\nCapEff:\t00000000a80425fb\nroot:x:0:0::/root:/bin/sh\n`,
+		`0\n/\nrkt-${pod.uuid}\n${capabilities}\nroot:x:0:0::/root:/bin/sh\n`,
 		"root, host name, capabilities and root file system are the app's",
 	);
 	t.match(enter("env | sort").stdout, /^AC_APP_NAME=app\nHOME=\/root\n[\s\S]*^mark=[\s\S]*^x=1$/m);
@@ -84,12 +86,14 @@ interface Waiting {
 	readonly mark: string;
 	readonly child: ReturnType<MiniStage0["start"]>;
 	readonly ended: Promise<MiniResult>;
+	/** The lines that the app has printed. */
+	readonly printed: () => string[];
 }
 
 /** A pod whose app answers SIGTERM with status 4, once it is ready. */
 async function startWaiting(stage0: MiniStage0, fixtures: Fixtures): Promise<Waiting> {
 	const mark = randomUUID();
-	const script = `trap 'echo told; exit 4' TERM; echo started; while :; do sleep 0.1; done # ${mark}`;
+	const script = `trap 'echo told; exit 4' TERM; grep CapEff /proc/self/status; echo started; while :; do sleep 0.1; done # ${mark}`;
 	const environment = [
 		{ name: "mark", value: mark },
 		{ name: "x", value: "1" },
@@ -98,14 +102,14 @@ async function startWaiting(stage0: MiniStage0, fixtures: Fixtures): Promise<Wai
 	const pod = stage0.prepare([app]);
 	const child = stage0.start(pod);
 	const ended = stage0.collect(child);
-	let printed = "";
+	let output = "";
 	child.stdout?.on("data", (chunk: Buffer) => {
-		printed += chunk;
+		output += chunk;
 	});
 	await stage0.containerPid(pod);
-	await waitFor("the app", () => printed.includes("started"));
+	await waitFor("the app", () => output.includes("started"));
 	if (readContainerPid(pod.directory) === undefined) throw new Error("no first process is on record");
-	return { pod, mark, child, ended };
+	return { pod, mark, child, ended, printed: () => appLines(output) };
 }
 
 /** Processes of the host in whose command line one of the words is. */

@@ -54,6 +54,28 @@ export async function checkStubbornApp(t: Test, stage0: MiniStage0, fixtures: Fi
 	stage0.remove(pod);
 }
 
+/** What the image wants to be stopped with reaches its first process and no other. */
+export async function checkStopSignal(t: Test, stage0: MiniStage0, fixtures: Fixtures): Promise<void> {
+	const script =
+		"trap 'echo term' TERM; trap 'echo quit; exit 5' QUIT; (trap 'echo child' QUIT; sleep 20 & wait) & echo up; while :; do sleep 0.1; done";
+	const pod = stage0.prepare([
+		shellApp(fixtures, script, { annotations: [{ name: "rkt.io/oci/stopsignal", value: "SIGQUIT" }] }),
+	]);
+	const child = stage0.start(pod);
+	const ended = collect(child);
+	await new Promise<void>((resolve) => {
+		child.stdout?.on("data", (chunk: Buffer) => chunk.includes("up") && resolve());
+	});
+	const stopped = Date.now();
+	t.equal(stage0.call(pod, "stop").status, 0);
+	const { status, stdout } = await ended;
+	t.match(stdout.toString(), /quit/);
+	t.notMatch(stdout.toString(), /term|child/);
+	t.equal(status, 5);
+	t.ok(Date.now() - stopped < 15_000, "what is left is not waited for");
+	stage0.remove(pod);
+}
+
 function startEnter(stage0: MiniStage0, pod: MiniPod, script: string): ChildProcess {
 	const [program = "", ...words] = stage0.enterCommand(pod, "app", ["/bin/sh", "-c", script]);
 	return spawn(program, words, { cwd: pod.directory, stdio: ["ignore", "pipe", "pipe"] });

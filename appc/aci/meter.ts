@@ -1,0 +1,49 @@
+import { createHash } from "node:crypto";
+import type { AciLimits } from "./limits.ts";
+import { refuseSize } from "./refuse.ts";
+
+export interface Meter {
+	compressed(input: AsyncIterable<Buffer>): AsyncGenerator<Buffer>;
+	expanded(
+		input: AsyncIterable<Buffer>,
+		onChunk: ((chunk: Buffer) => Promise<void> | void) | undefined,
+	): AsyncGenerator<Buffer>;
+	/** Of what came out. */
+	result(): { readonly digest: Buffer; readonly uncompressedBytes: number };
+}
+
+/** Counts both sides of the decompression, hashes what comes out, and stops archives that grow without measure. */
+export function createMeter(algorithm: "sha256" | "sha512", source: string, limits: AciLimits): Meter {
+	const hash = createHash(algorithm);
+	let bytesIn = 0;
+	let bytesOut = 0;
+	const check = (): void => {
+		if (bytesOut > limits.maxExpandedBytes) {
+			refuseSize(source, `more than ${limits.maxExpandedBytes} bytes when expanded`);
+		}
+		if (bytesOut > limits.ratioFloorBytes && bytesOut > bytesIn * limits.maxRatio) {
+			refuseSize(source, `it expands to more than ${limits.maxRatio} times its size`);
+		}
+	};
+	return {
+		compressed: async function* (input) {
+			for await (const chunk of input) {
+				bytesIn += chunk.length;
+				if (bytesIn > limits.maxExpandedBytes)
+					refuseSize(source, `more than ${limits.maxExpandedBytes} bytes`);
+				yield chunk;
+			}
+		},
+		expanded: async function* (input, onChunk) {
+			for await (const chunk of input) {
+				bytesOut += chunk.length;
+				check();
+				hash.update(chunk);
+				const pending = onChunk?.(chunk);
+				if (pending !== undefined) await pending;
+				yield chunk;
+			}
+		},
+		result: () => ({ digest: hash.digest(), uncompressedBytes: bytesOut }),
+	};
+}

@@ -1,0 +1,55 @@
+import * as fs from "node:fs";
+import type { Writable } from "node:stream";
+import { writeAci } from "../../appc/aci/write.ts";
+import { OCI_ANNOTATIONS } from "../../appc/oci/oci-annotations.ts";
+import { type ImageManifest, parseImageManifest } from "../../appc/schema/image-manifest.ts";
+import { serializeManifest } from "../../appc/schema/serialize.ts";
+import { fail } from "../../lib/errors.ts";
+import { lstatIfExists } from "../../lib/files.ts";
+import type { Syscall } from "../../lib/syscall/syscall.ts";
+import * as podPaths from "../../stage1/pod-paths.ts";
+import { mergedEntries } from "../store/merged-entries.ts";
+import type { TreeStore } from "../store/tree-store.ts";
+import { isOverlayPod } from "./mount-pod.ts";
+import { readTreeId } from "./trees-of-pod.ts";
+import { readUserRange } from "./user-range.ts";
+
+/**
+ * Writes the root file system of an app of a pod that has ended, as the app saw it without volumes, with the manifest of
+ * its image. Owners are those in the pod. The image is whole: it depends on no other. Nothing is mounted for it.
+ * Errors: `pod-damaged`, `tree-missing`, and those of the output.
+ */
+export async function exportPodApp(
+	syscall: Syscall,
+	store: Pick<TreeStore, "lowersOf">,
+	{ pod, app }: { readonly pod: string; readonly app: string },
+	createOutput: () => Writable,
+): Promise<void> {
+	const file = podPaths.appImageManifestPath(pod, app);
+	const image = parseImageManifest(fs.readFileSync(file), file);
+	const directories = directoriesOf(store, pod, app);
+	const range = readUserRange(pod);
+	const ranges = new Map(range && [[directories[0] as string, range]]);
+	const rootfs = mergedEntries(directories, syscall, ranges);
+	const manifest = serializeManifest(standingAlone(image));
+	await writeAci({ manifest, rootfs, compression: "gzip" }, createOutput());
+}
+
+/** What the pod has written is uppermost. */
+function directoriesOf(store: Pick<TreeStore, "lowersOf">, pod: string, app: string): string[] {
+	if (!isOverlayPod(pod)) return [required(podPaths.appRootfs(pod, app))];
+	const treeId = readTreeId(podPaths.appTreeStoreIdPath(pod, app));
+	return [podPaths.overlayUpper(pod, treeId, app), ...store.lowersOf(treeId)].map(required);
+}
+
+function required(directory: string): string {
+	if (lstatIfExists(directory)?.isDirectory()) return directory;
+	return fail("tree-missing", `a part of the app's root file system is not there any more: ${directory}`, {
+		hint: "an image that was removed with rkt image rm takes its files along",
+	});
+}
+
+function standingAlone(image: ImageManifest): ImageManifest {
+	const annotations = image.annotations.filter(({ name }) => name !== OCI_ANNOTATIONS.diffIds);
+	return { ...image, annotations, dependencies: [], pathWhitelist: [] };
+}

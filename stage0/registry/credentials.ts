@@ -1,0 +1,60 @@
+import * as path from "node:path";
+import { registryAliases } from "../../appc/oci/reference.ts";
+import type { Config } from "../config/config.ts";
+import type { Environment } from "../fetch/proxy.ts";
+import { authEntry, entryCredentials, type RegistryCredentials, readAuthFile } from "./auth-file.ts";
+import { askCredentialHelper } from "./credential-helper.ts";
+
+/**
+ * The credentials for a repository: `dockerAuth` of rkt's configuration, else what `podman login` or `docker login`
+ * left. The first place that knows the registry decides.
+ * Errors: `auth-file-invalid`, `credential-helper-failed`.
+ */
+export function findCredentials(
+	registry: string,
+	repository: string,
+	config: Pick<Config, "dockerAuth">,
+	environment: Environment = process.env,
+): RegistryCredentials | undefined {
+	const hosts = registryAliases(registry);
+	for (const host of hosts) {
+		const own = config.dockerAuth.get(host);
+		if (own) return { type: "password", ...own };
+	}
+	for (const file of authFiles(environment)) {
+		const found = fromFile(file, hosts, repository);
+		if (found) return found;
+	}
+	return undefined;
+}
+
+/** `REGISTRY_AUTH_FILE` replaces the others, as it does for podman and skopeo. */
+function authFiles(environment: Environment): string[] {
+	const { REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, DOCKER_CONFIG, HOME } = environment;
+	if (REGISTRY_AUTH_FILE) return [REGISTRY_AUTH_FILE];
+	const runtime = XDG_RUNTIME_DIR || `/run/containers/${process.getuid?.() ?? 0}`;
+	const docker = DOCKER_CONFIG || (HOME && path.join(HOME, ".docker"));
+	return [
+		path.join(runtime, XDG_RUNTIME_DIR ? "containers/auth.json" : "auth.json"),
+		...(docker ? [path.join(docker, "config.json")] : []),
+	];
+}
+
+function fromFile(
+	file: string,
+	hosts: readonly string[],
+	repository: string,
+): RegistryCredentials | undefined {
+	const content = readAuthFile(file);
+	if (!content) return undefined;
+	for (const host of hosts) {
+		const helper = content.credHelpers?.[host];
+		if (helper) return askCredentialHelper(helper, host);
+	}
+	const entry = authEntry(content, hosts, repository);
+	const credentials = entry && entryCredentials(entry, file);
+	if (credentials || !entry || !content.credsStore) return credentials;
+	// An empty entry says that `docker login` gave the password to the helper, under the key of docker's registry.
+	const [server = ""] = hosts;
+	return askCredentialHelper(content.credsStore, hosts.length > 1 ? "https://index.docker.io/v1/" : server);
+}

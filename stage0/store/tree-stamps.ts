@@ -1,0 +1,48 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { readTextIfExists, replaceFile } from "../../lib/files.ts";
+
+/** Name, inode, time of change in milliseconds and size of each entry of a tree in turn. */
+export type Stamps = readonly (string | number)[];
+
+export const STAMPS_FILE = "stamps";
+
+export function encodeStamps(stamps: Stamps): string {
+	return JSON.stringify(stamps);
+}
+
+/** Not flushed: without them the tree is read whole once more. */
+export function replaceStamps(directory: string, stamps: Stamps): void {
+	replaceFile(path.join(directory, STAMPS_FILE), encodeStamps(stamps), 0o600);
+}
+
+/**
+ * True when nothing was written to any file or directory since its content was last checked: every one still has its
+ * inode, time of change and size. No content is read; whatever differs is for {@link checkWholeTree} to judge. What the
+ * disk itself loses or flips is not seen here. About 3 µs a file.
+ */
+export function isUntouched(directory: string): boolean {
+	const stamps = readStamps(directory);
+	if (stamps === undefined) return false;
+	const prefix = `${directory}/`;
+	for (let at = 0; at < stamps.length; at += 4) {
+		const stats = fs.lstatSync(prefix + stamps[at], { throwIfNoEntry: false });
+		if (
+			stats === undefined ||
+			stats.ino !== stamps[at + 1] ||
+			stats.ctimeMs !== stamps[at + 2] ||
+			stats.size !== stamps[at + 3]
+		)
+			return false;
+	}
+	return true;
+}
+
+function readStamps(directory: string): Stamps | undefined {
+	try {
+		const stamps: unknown = JSON.parse(readTextIfExists(path.join(directory, STAMPS_FILE)) ?? "null");
+		return Array.isArray(stamps) && stamps.length >= 4 && stamps.length % 4 === 0 ? stamps : undefined;
+	} catch {
+		return undefined;
+	}
+}

@@ -1,0 +1,115 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { fail } from "../../lib/errors.ts";
+import { lstatIfExists, readTextIfExists } from "../../lib/files.ts";
+import type { Syscall } from "../../lib/syscall/syscall.ts";
+import { layerHex } from "./layer-id.ts";
+import type { StoreLayout } from "./layout.ts";
+import { withLock } from "./named-lock.ts";
+import { retireLayer } from "./remove-layer.ts";
+import { digestTree } from "./tree-hash.ts";
+import { readTreeLayers } from "./tree-layers.ts";
+import { checkWholeTree, recordTree, type TreeCheckResult, type TreeDifference } from "./tree-record.ts";
+
+/** A file that is not what it was, or with the path `/` and `record` the list of files itself. */
+export interface DamagedFile {
+	/** Diff ID of the layer that has it; undefined for what a tree has itself. */
+	readonly layer?: string;
+	readonly path: string;
+	readonly problem: TreeDifference["problem"] | "record";
+}
+
+export type TreeVerdict =
+	| { readonly state: "verified" | "not-rendered" }
+	| { readonly state: "damaged"; readonly files: readonly DamagedFile[] };
+
+/** Reads a tree and its layers whole. */
+export function verifyTree(layout: StoreLayout, syscall: Syscall, treeId: string): TreeVerdict {
+	const directory = layout.tree(treeId);
+	const own = damagedFiles(checkTree(directory, syscall), undefined);
+	const ofLayers = (readTreeLayers(directory) ?? []).flatMap((diffId) => {
+		const layer = layout.layer(layerHex(diffId));
+		if (!fs.existsSync(layer)) return [{ layer: diffId, path: "/", problem: "missing" as const }];
+		return damagedFiles(checkWholeTree(layer, syscall), diffId);
+	});
+	const files = [...own, ...ofLayers];
+	return files.length === 0 ? { state: "verified" } : { state: "damaged", files };
+}
+
+/** A tree of an earlier version has a hash of its own kind and no list of files: it gets one. */
+function checkTree(directory: string, syscall: Syscall): TreeCheckResult {
+	const result = checkWholeTree(directory, syscall);
+	if (result.state !== "unrecorded") return result;
+	const { hash } = digestTree(directory, syscall);
+	if (hash !== readTextIfExists(path.join(directory, "hash"))) return { state: "record-damaged" };
+	recordTree(directory, syscall);
+	return { state: "intact" };
+}
+
+function damagedFiles(result: TreeCheckResult, layer: string | undefined): DamagedFile[] {
+	if (result.state === "intact") return [];
+	const place = layer === undefined ? {} : { layer };
+	if (result.state !== "damaged") return [{ ...place, path: "/", problem: "record" }];
+	return result.differences.map((difference) => ({ ...place, ...difference }));
+}
+
+const WORDS: Record<DamagedFile["problem"], string> = {
+	content: "has other content",
+	attributes: "has another type, owner, mode or attribute",
+	missing: "is missing",
+	unexpected: "is no part of it",
+	record: "has a damaged list of its files",
+};
+
+/** Such as `/etc/passwd has other content (layer sha256:…)`. */
+export function describeDamage({ layer, path: file, problem }: DamagedFile): string {
+	return `${file} ${WORDS[problem]}${layer === undefined ? "" : ` (layer ${layer})`}`;
+}
+
+/**
+ * Reads a tree whole and takes it out of use if it is damaged: a tree is rendered again, a layer fetched again.
+ * Errors: `image-damaged`, `tree-missing`.
+ */
+export async function refuseDamaged(layout: StoreLayout, syscall: Syscall, treeId: string): Promise<void> {
+	const directory = layout.tree(treeId);
+	if (!lstatIfExists(directory)?.isDirectory()) {
+		fail("tree-missing", `the rendered image ${treeId} is not in the store any more`, {
+			hint: "prepare the pod again",
+		});
+	}
+	const verdict = verifyTree(layout, syscall, treeId);
+	if (verdict.state !== "damaged") return;
+	const [first, ...others] = verdict.files;
+	await takeOutOfUse(layout, syscall, treeId, verdict.files);
+	const more = others.length === 0 ? "" : `, and ${others.length} more`;
+	fail(
+		"image-damaged",
+		`the rendered image of ${imageOf(directory)} is damaged: ${first && describeDamage(first)}${more}`,
+		{
+			hint: "do the same again, which renders or fetches it anew; look at the kernel log for errors of the disk",
+		},
+	);
+}
+
+/** Its key, which the tree has beside its files. */
+function imageOf(directory: string): string {
+	return readTextIfExists(path.join(directory, "image")) ?? "an unknown image";
+}
+
+/** Afterwards nothing takes the damaged part for complete. Files stay where they are or go on existing for running pods. */
+export async function takeOutOfUse(
+	layout: StoreLayout,
+	syscall: Syscall,
+	treeId: string,
+	files: readonly DamagedFile[],
+): Promise<void> {
+	const layers = new Set(files.flatMap(({ layer }) => layer ?? []));
+	for (const diffId of layers) {
+		const hex = layerHex(diffId);
+		await withLock(syscall, layout.layerLock(hex), () => retireLayer(layout, hex));
+	}
+	if (files.every(({ layer }) => layer !== undefined)) return;
+	await withLock(syscall, layout.treeLock(treeId), () => {
+		fs.rmSync(path.join(layout.tree(treeId), "rendered"), { force: true });
+	});
+}

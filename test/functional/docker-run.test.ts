@@ -1,0 +1,127 @@
+import * as path from "node:path";
+import t from "tap";
+import { busyboxFiles } from "../support/make-aci.ts";
+import { makeOciImage } from "../support/oci-image.ts";
+import { directoryEntry, fileEntry, layerFiles, makeLayer, symlinkEntry } from "../support/oci-layer.ts";
+import { writeDockerArchive } from "../support/oci-layout.ts";
+import { enterPrivateHost } from "../support/private-host.ts";
+import { createTestHost } from "../support/test-host.ts";
+import { waitFor } from "../support/wait-for.ts";
+
+/* An image as people have them, run without flags: everything that `docker run` would do, it does. */
+
+enterPrivateHost();
+
+const host = createTestHost("docker-run");
+t.teardown(() => host.remove());
+
+const program = `#!/bin/sh
+echo "args: $*"
+echo "ids: $(id -u) $(id -g) $(id -G)"
+echo "place: $(pwd) $HOME $ODD"
+echo "volume: $(cat /data/seed) $(stat -c '%u %a' /data)"
+echo "access log" >>/var/log/access.log
+echo "error log" >>/var/log/error.log
+trap 'echo asked to quit; exit 6' QUIT
+trap 'echo told to end; exit 7' TERM
+[ "$1" = wait ] || exit 3
+echo waiting
+while :; do sleep 0.1; done
+`;
+const layers = [
+	makeLayer(layerFiles(busyboxFiles())),
+	makeLayer(
+		[
+			...["usr", "usr/local", "usr/local/bin", "var", "var/log"].map((name) => directoryEntry(name)),
+			fileEntry("usr/local/bin/service", program, { mode: 0o755 }),
+			// Not executable, and earlier in PATH.
+			...["usr/local/sbin"].map((name) => directoryEntry(name)),
+			fileEntry("usr/local/sbin/service", "", { mode: 0o644 }),
+			symlinkEntry("var/log/access.log", "/dev/stdout"),
+			symlinkEntry("var/log/error.log", "/proc/self/fd/2"),
+			directoryEntry("data", { uid: 1000, mode: 0o700 }),
+			fileEntry("data/seed", "planted", { uid: 1000 }),
+		],
+		"zstd",
+	),
+];
+const config = {
+	...{ Entrypoint: ["service"], Cmd: ["first", "second"], User: "worker", WorkingDir: "/made/here" },
+	...{ Env: ["ODD=a b"], Volumes: { "/data": {} }, StopSignal: "SIGQUIT", ExposedPorts: { "80/tcp": {} } },
+};
+const file = path.join(host.directory, "saved.tar");
+writeDockerArchive(file, [{ image: makeOciImage({ layers, config }), repoTags: ["example.org/service:1"] }]);
+const IMAGE = `docker-archive:${file}`;
+const options = ["--insecure-options=image", "--net=none"];
+
+/** What the app printed, without what the console puts in front. */
+const printed = (stdout: string): string[] =>
+	stdout
+		.split("\n")
+		.filter((line) => line !== "")
+		.map((line) => line.replace(/^\[ *\d+\.\d+\] [\w-]+\[\d+\]: /, ""));
+
+t.test("without flags", async (t) => {
+	const result = await host.rkt(["run", ...options, IMAGE]);
+	t.strictSame(
+		printed(result.stdout),
+		[
+			"args: first second",
+			"ids: 1000 1001 1001 1002",
+			"place: /made/here / a b",
+			"volume: planted 1000 700",
+			"access log",
+			"error log",
+		],
+		result.stderr,
+	);
+	t.equal(result.status, 3);
+});
+
+t.test(
+	"arguments are appended, --exec replaces, --user counts alone; stop sends the image's signal",
+	async (t) => {
+		const uuidFile = path.join(host.directory, "uuid");
+		const app = [
+			"example.org/service:1",
+			"--user=root",
+			"--group=root",
+			"--exec=service",
+			"--",
+			"wait",
+			"more",
+		];
+		const pod = host.start([
+			"run",
+			...options,
+			"--pull-policy=never",
+			`--uuid-file-save=${uuidFile}`,
+			...app,
+		]);
+		let output = "";
+		pod.stdout?.on("data", (chunk) => {
+			output += chunk;
+		});
+		await waitFor("the service", () => output.includes("waiting"));
+		await host.rkt(["stop", `--uuid-file=${uuidFile}`]);
+		const { exitCode } = await pod;
+		t.match(printed(output), [
+			"args: wait more",
+			"ids: 0 0 0",
+			/^place: \/made\/here \/root/,
+			"volume: planted 1000 700",
+			"access log",
+			"error log",
+			"waiting",
+			"asked to quit",
+		]);
+		t.equal(exitCode, 6);
+		const logs = await host.rkt(["logs", `--uuid-file=${uuidFile}`]);
+		t.match(logs.stdout, /access log\n.*error log/, "the journal has what was written by name");
+	},
+);
+
+t.test("arguments behind -- come after those of the image", async (t) => {
+	const result = await host.rkt(["run", ...options, "example.org/service:1", "--", "third"]);
+	t.match(printed(result.stdout), ["args: first second third"]);
+});
