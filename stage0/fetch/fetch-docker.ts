@@ -81,16 +81,16 @@ async function pull(url: string, reference: RegistryReference, options: FetchOpt
 		return known.key;
 	}
 	const chosen = await choosePlatformManifest(registry, reference, top);
-	if (!insecure.image) {
-		const name = ociImageName({ reference, configDigest: chosen.manifest.config.digest });
-		await verifyOciImage({ name, source: url, path: chosen.path, remote: { registry, reference } }, options);
-	}
+	const name = ociImageName({ reference, configDigest: chosen.manifest.config.digest });
+	const unverified = { name, source: url, path: chosen.path, remote: { registry, reference } };
+	const signer = insecure.image ? undefined : await verifyOciImage(unverified, options);
 	const slots = { directory: store.temporaryDirectory(), syscall, log };
 	const image = await openRegistryImage(registry, reference, chosen, slots);
 	try {
 		const latest = reference.tag === "latest";
 		const label = `${reference.repository}:${reference.tag ?? reference.digest?.slice(0, 15)}`;
-		const { key } = await importOciImage(image, { store, log, label, latest, insecure: insecure.image });
+		const verified = { insecure: insecure.image, signer };
+		const { key } = await importOciImage(image, { store, log, label, latest, ...verified });
 		crashPoint("fetch-imported");
 		store.putRemote({ url, signatureUrl: "", etag: top.digest, key, maxAge: 0, downloadTime: Date.now() });
 		return key;

@@ -16,11 +16,13 @@ export interface ImportOciOptions {
 	readonly latest: boolean;
 	/** No signature was checked. */
 	readonly insecure: boolean;
+	/** Who signed it, as the record has it; undefined when nobody did. */
+	readonly signer?: string | undefined;
 }
 
 /** Makes an OCI image an image of the store: its layers, then the manifest that is made from it, then the record. */
 export async function importOciImage(image: OciImage, options: ImportOciOptions): Promise<ImageRecord> {
-	const { store, log, latest, insecure } = options;
+	const { store, log, latest, insecure, signer } = options;
 	const manifest = imageManifestOf(image, (line) => log.info(`${image.source}: ${line}`));
 	await importLayers(image, options);
 	crashPoint("oci-layers-there");
@@ -31,5 +33,6 @@ export async function importOciImage(image: OciImage, options: ImportOciOptions)
 		source: image.source,
 		latest,
 		insecure,
+		signer,
 	});
 }

@@ -255,6 +255,12 @@ t.test("images of a registry", async (t) => {
 		const verified = await rkt("fetch", url("cosigned:1"));
 		ok(verified, "signed with cosign");
 		t.match(verified.stderr, /signature verified:\n.*cosign key [0-9a-f]{64}/);
+		const recorded = path.join(host.dataDirectory, "cas/imageinfo");
+		const signers = fs
+			.readdirSync(recorded)
+			.map((name) => String(JSON.parse(fs.readFileSync(path.join(recorded, name), "utf8")).signer));
+		const fingerprint = /cosign key ([0-9a-f]{64})/.exec(verified.stderr)?.[1];
+		t.ok(signers.includes(`cosign:${fingerprint}`), "and recorded, for the policy");
 		await skopeo("copy", "-q", url("app:2"), url("cosigned:1"));
 		refused(
 			await rkt("fetch", url("cosigned:1")),
