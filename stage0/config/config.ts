@@ -24,10 +24,6 @@ export type Credentials =
 			readonly awsRegion?: string;
 	  };
 
-/** `auto`: user namespaces where they work, with a line where they do not. */
-export const PRIVATE_USERS_MODES = ["auto", "on", "off"] as const;
-export type PrivateUsersMode = (typeof PRIVATE_USERS_MODES)[number];
-
 /** Checks of the transport that are switched off. */
 export interface InsecureTransport {
 	/** Plain http is used when the registry does not speak https. */
@@ -50,6 +46,10 @@ export interface RegistrySettings {
 	readonly mirrors: readonly RegistryMirror[];
 	readonly insecure: InsecureTransport;
 }
+
+/** `auto`: user namespaces where they work, with a line where they do not. */
+export const PRIVATE_USERS_MODES = ["auto", "on", "off"] as const;
+export type PrivateUsersMode = (typeof PRIVATE_USERS_MODES)[number];
 
 export interface Config {
 	/** By the URL's host with its port, compared exactly. */

@@ -93,7 +93,7 @@ function readDockerAuth(object: ConfigObject, settings: DirectorySettings): void
 function readRegistries(object: ConfigObject, settings: DirectorySettings): void {
 	const registry = readRegistrySettings(object);
 	for (const host of requireStrings(object, "registries")) {
-		setOnce(settings.registries, host, registry, object, "registry");
+		setOnce(settings.registries, host.toLowerCase(), registry, object, "registry");
 	}
 }
 

@@ -72,7 +72,7 @@ function hasManifest({ key }: RemoteRecord, { store }: FetchOptions): boolean {
 
 async function pull(url: string, reference: RegistryReference, options: FetchOptions): Promise<string> {
 	const { store, config, insecure, log, syscall } = options;
-	log.info(`remote fetching from "${url}"`);
+	log.info(`remote fetching from URL "${url}"`);
 	const registry = openRegistry(reference, { config, insecure, log });
 	const top = await fetchManifest(registry, reference.digest ?? reference.tag ?? "latest");
 	const known = usableCopy(url, options);
@@ -89,8 +89,8 @@ async function pull(url: string, reference: RegistryReference, options: FetchOpt
 	try {
 		const latest = reference.tag === "latest";
 		const label = `${reference.repository}:${reference.tag ?? reference.digest?.slice(0, 15)}`;
-		const verified = { insecure: insecure.image, signer };
-		const { key } = await importOciImage(image, { store, log, label, latest, ...verified });
+		const how = { store, log, label, latest, insecure: insecure.image, signer };
+		const { key } = await importOciImage(image, how);
 		crashPoint("fetch-imported");
 		store.putRemote({ url, signatureUrl: "", etag: top.digest, key, maxAge: 0, downloadTime: Date.now() });
 		return key;

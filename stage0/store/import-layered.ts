@@ -56,10 +56,10 @@ function publish(layout: StoreLayout, key: string, image: LayeredImage): ImageRe
 		size: sizes.reduce((sum, size) => sum + size, 0),
 		treeStoreSize: readRecord(layout, key)?.treeStoreSize ?? 0,
 		insecure,
-		...(signer === undefined ? {} : { signer }),
 		source,
 		manifestHash: createHash("sha256").update(manifestText).digest("hex"),
 		layers,
+		...(signer === undefined ? {} : { signer }),
 	};
 	writeRecord(layout, record);
 	crashPoint("import-record");

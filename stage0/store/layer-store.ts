@@ -30,7 +30,7 @@ export interface LayeredImage {
 	readonly latest: boolean;
 	/** No signature was checked. */
 	readonly insecure: boolean;
-	/** Who signed it, as {@link ImageRecord.signer} has it; undefined when nobody did. */
+	/** Who signed it, as in {@link ImageRecord}. */
 	readonly signer?: string | undefined;
 }
 

@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { shortImageID } from "../../appc/types/image-id.ts";
 import { fail } from "../../lib/errors.ts";
 import { lstatIfExists, readTextIfExists } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
@@ -91,9 +92,20 @@ export async function refuseDamaged(layout: StoreLayout, syscall: Syscall, treeI
 	);
 }
 
-/** Its key, which the tree has beside its files. */
+/** Its name and the beginning of its key, which the tree has beside its files. */
 function imageOf(directory: string): string {
-	return readTextIfExists(path.join(directory, "image")) ?? "an unknown image";
+	const key = readTextIfExists(path.join(directory, "image")) ?? "";
+	return `${nameIn(path.join(directory, "manifest"))} (${shortImageID(key, SHOWN_DIGITS)})`;
+}
+
+const SHOWN_DIGITS = 12;
+
+function nameIn(manifest: string): string {
+	try {
+		return String((JSON.parse(readTextIfExists(manifest) ?? "{}") as { name?: unknown }).name);
+	} catch {
+		return "an unknown image";
+	}
 }
 
 /** Afterwards nothing takes the damaged part for complete. Files stay where they are or go on existing for running pods. */

@@ -142,6 +142,11 @@ function mountVolume(
 	return isDevice(stat) ? { place, device: { ...describeDevice(stat), readOnly } } : { place };
 }
 
+/** docker makes it, and images rely on that. */
+function makeWorkingDirectory({ app }: PodApp, root: AppRoot): void {
+	if (app.workingDirectory) fs.closeSync(root.ensureDirectory(app.workingDirectory));
+}
+
 function hostVolumeParts(
 	{ environment, volumeUsers, log }: AppContext,
 	name: string,
@@ -152,11 +157,6 @@ function hostVolumeParts(
 		bounds: parseVolumeBounds(environment[VOLUME_BOUNDS_VARIABLE]),
 		owners: volumeUsers === undefined ? undefined : { userNamespace: volumeUsers, onRefused },
 	};
-}
-
-/** docker makes it, and images rely on that. */
-function makeWorkingDirectory({ app }: PodApp, root: AppRoot): void {
-	if (app.workingDirectory) fs.closeSync(root.ensureDirectory(app.workingDirectory));
 }
 
 interface SpecParts {

@@ -14,6 +14,7 @@ export function imageToJson({ record, manifest, sizes, tree }: InspectedImage): 
 		format: record.layers === undefined ? "aci" : "oci",
 		source: record.source,
 		signature: record.insecure ? "unchecked" : "verified",
+		signer: record.signer,
 		latest: record.latest,
 		import_time: record.importTime * NS_PER_MS,
 		last_used_time: record.lastUsed * NS_PER_MS,

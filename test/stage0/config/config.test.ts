@@ -246,7 +246,7 @@ t.test("registries", (t) => {
 			registries: ["registry-1.docker.io", "quay.io"],
 			mirrors: [mirror, { location: "m.test" }],
 		}),
-		"registries.d/lab.json": registries({ registries: ["lab.test:5000"], insecure: ["http"] }),
+		"registries.d/lab.json": registries({ registries: ["Lab.test:5000"], insecure: ["http"] }),
 	});
 	const user = configDirectory(t, { "registries.d/lab.json": registries({ registries: ["quay.io"] }) });
 	const none = { http: false, tls: false };
