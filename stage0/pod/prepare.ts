@@ -4,10 +4,12 @@ import { crashPoint } from "../../lib/crash-point.ts";
 import { fail } from "../../lib/errors.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import * as podPaths from "../../stage1/pod-paths.ts";
+import { allocateUserRange } from "./allocate-user-range.ts";
 import { copyTree } from "./copy-tree.ts";
 import { makeOverlayDirectories } from "./overlay-mount.ts";
 import type { LockedPod } from "./pod-lock.ts";
-import { allocateUserRange, type UserRange } from "./user-range.ts";
+import type { UserRange } from "./user-range.ts";
+import { claimsDirectory } from "./user-range-claims.ts";
 
 /** An image of the store, rendered. */
 export interface RenderedImage {
@@ -58,7 +60,10 @@ export async function preparePod(
 	write(podPaths.podManifestPath(directory), request.manifest);
 	write(podPaths.podManifestLockPath(directory), "", 0o600);
 	crashPoint("prepare-manifest-written");
-	const range = request.privateUsers ? allocateUserRange(syscall, dataDirectory, directory) : undefined;
+	const range = request.privateUsers
+		? allocateUserRange({ syscall, dataDirectory, pod: directory })
+		: undefined;
+	if (range) written.push(podPaths.privateUsersPath(directory), claimsDirectory(dataDirectory));
 	write(podPaths.stage1ManifestPath(directory), request.stage1.manifest);
 	write(podPaths.stage1TreeStoreIdPath(directory), request.stage1.treeId);
 	for (const app of request.apps) {
