@@ -2,7 +2,13 @@ import * as path from "node:path";
 import { messageOf } from "../../lib/errors.ts";
 import { ACCELERATORS } from "../../stage1/accelerator.ts";
 import { SMALLEST_JOURNAL_SIZE } from "../../stage1/journal.ts";
-import type { BasicCredentials, Credentials, RegistrySettings } from "./config.ts";
+import {
+	type BasicCredentials,
+	type Credentials,
+	PRIVATE_USERS_MODES,
+	type PrivateUsersMode,
+	type RegistrySettings,
+} from "./config.ts";
 import {
 	type ConfigObject,
 	failConfig,
@@ -26,6 +32,7 @@ export interface DirectorySettings {
 	/** As written. */
 	journalSize?: string;
 	accelerator?: string;
+	privateUsers?: PrivateUsersMode;
 }
 
 type KindReader = (object: ConfigObject, settings: DirectorySettings) => void;
@@ -38,6 +45,7 @@ export const CONFIG_KINDS: Readonly<Record<string, Readonly<Record<string, KindR
 	"stage1.d": { stage1: readStage1 },
 	"journal.d": { journal: readJournal },
 	"kvm.d": { kvm: readKvm },
+	"isolation.d": { isolation: readIsolation },
 };
 
 function readAuth(object: ConfigObject, settings: DirectorySettings): void {
@@ -85,7 +93,7 @@ function readDockerAuth(object: ConfigObject, settings: DirectorySettings): void
 function readRegistries(object: ConfigObject, settings: DirectorySettings): void {
 	const registry = readRegistrySettings(object);
 	for (const host of requireStrings(object, "registries")) {
-		setOnce(settings.registries, host, registry, object, "registry");
+		setOnce(settings.registries, host.toLowerCase(), registry, object, "registry");
 	}
 }
 
@@ -148,6 +156,15 @@ function readKvm(object: ConfigObject, settings: DirectorySettings): void {
 		failConfig(object.file, `"accelerator" is "${accelerator}": expected ${ACCELERATORS.join(", ")}`);
 	}
 	settings.accelerator = accelerator;
+}
+
+function readIsolation(object: ConfigObject, settings: DirectorySettings): void {
+	const value = requireString(object, "privateUsers");
+	if (settings.privateUsers)
+		failConfig(object.file, '"privateUsers" is already configured in this directory');
+	settings.privateUsers =
+		PRIVATE_USERS_MODES.find((mode) => mode === value) ??
+		failConfig(object.file, `"privateUsers" is "${value}": expected ${PRIVATE_USERS_MODES.join(", ")}`);
 }
 
 function checkLocation(location: string, object: ConfigObject): string {

@@ -5,12 +5,13 @@ import * as path from "node:path";
 import { unmountBelow } from "../../lib/mountinfo.ts";
 import { createLinuxSyscall } from "../../lib/syscall/linux.ts";
 import { APPC_VERSION } from "../../lib/version.ts";
-import { mountIdmapped, openUserNamespace } from "../../stage0/pod/idmap.ts";
+import { mountIdmapped } from "../../stage0/pod/idmap.ts";
 import { formatUserRange, type UserRange } from "../../stage0/pod/user-range.ts";
 import { buildEnterArguments, type EnterOptions } from "../../stage1/arguments.ts";
 import { type EntrypointName, readEntrypoints } from "../../stage1/entrypoints.ts";
 import { privateUsersPath } from "../../stage1/pod-paths.ts";
 import { isSupervisorReady, readContainerPid } from "../../stage1/pod-record.ts";
+import { openUserNamespace } from "../../stage1/user-namespace.ts";
 import { waitFor } from "./wait-for.ts";
 
 /*
