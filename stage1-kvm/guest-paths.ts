@@ -1,5 +1,7 @@
 /** How the guest's init configures its network: one directive a line. */
 export const GUEST_NETWORK_FILE = "/rkt/vm/network";
+/** What the guest's init makes the id of this boot, so that it is known outside. */
+export const GUEST_BOOT_ID = "/rkt/vm/boot-id";
 /** Where the guest's agent finds its channel, when that is no device; stage1-kvm/host/vsock.c writes it. */
 export const GUEST_CHANNEL = "/rkt/vm/channel";
 /** Parameters of the guest's kernel that its init sets: `FILE=VALUE` a line, files below /proc/sys. */

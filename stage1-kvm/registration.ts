@@ -13,6 +13,7 @@ import { findJournalDirectory } from "../stage1/journal.ts";
 import * as podPaths from "../stage1/pod-paths.ts";
 import { ownDirectory } from "../stage1/run/own-files.ts";
 import type { RunContext } from "../stage1/run/run-context.ts";
+import { GUEST_BOOT_ID } from "./guest-paths.ts";
 
 const SAFE = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOSYMFOLLOW;
 
@@ -31,7 +32,10 @@ export function prepareRegistration(context: RunContext, { scope }: { scope: boo
 	];
 }
 
-/** The journal of the pod and the name of its system, read-only. Links that the pod may leave there lead nowhere. */
+/**
+ * The journal of the pod, the name of its system and the id of its boot, which `journalctl -f` asks for, read-only. Links
+ * that the pod may leave there lead nowhere.
+ */
 function makeMachineRoot({ syscall, pod, options }: RunContext): string {
 	const root = path.join(pod.directory, "machine");
 	fs.mkdirSync(root, { recursive: true });
@@ -42,6 +46,10 @@ function makeMachineRoot({ syscall, pod, options }: RunContext): string {
 	syscall.mount("", journal, "", MS_BIND | MS_REMOUNT | MS_RDONLY | SAFE, "");
 	fs.mkdirSync(path.join(root, "etc"));
 	fs.copyFileSync(path.join(ownDirectory(), "../etc/os-release"), path.join(root, "etc/os-release"));
+	const bootId = path.join(root, "proc/sys/kernel/random/boot_id");
+	fs.mkdirSync(path.dirname(bootId), { recursive: true });
+	fs.writeFileSync(bootId, fs.readFileSync("/proc/sys/kernel/random/uuid"));
+	fs.copyFileSync(bootId, podPaths.inStage1(pod.directory, GUEST_BOOT_ID));
 	syscall.mount("", root, "", MS_BIND | MS_REMOUNT | MS_RDONLY | SAFE, "");
 	return root;
 }

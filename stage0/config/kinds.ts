@@ -2,7 +2,19 @@ import * as path from "node:path";
 import { messageOf } from "../../lib/errors.ts";
 import { ACCELERATORS } from "../../stage1/accelerator.ts";
 import { SMALLEST_JOURNAL_SIZE } from "../../stage1/journal.ts";
-import type { BasicCredentials, Credentials, RegistrySettings } from "./config.ts";
+import {
+	MACHINE_SETTING_NAMES,
+	type MachineSetting,
+	parseMachineSetting,
+} from "../../stage1/machine-settings.ts";
+import {
+	type BasicCredentials,
+	type Credentials,
+	type KvmSetting,
+	PRIVATE_USERS_MODES,
+	type PrivateUsersMode,
+	type RegistrySettings,
+} from "./config.ts";
 import {
 	type ConfigObject,
 	failConfig,
@@ -25,7 +37,9 @@ export interface DirectorySettings {
 	stage1Location?: string;
 	/** As written. */
 	journalSize?: string;
-	accelerator?: string;
+	/** Members of virtual machines, as written. */
+	readonly kvm: Map<KvmSetting, string>;
+	privateUsers?: PrivateUsersMode;
 }
 
 type KindReader = (object: ConfigObject, settings: DirectorySettings) => void;
@@ -38,6 +52,7 @@ export const CONFIG_KINDS: Readonly<Record<string, Readonly<Record<string, KindR
 	"stage1.d": { stage1: readStage1 },
 	"journal.d": { journal: readJournal },
 	"kvm.d": { kvm: readKvm },
+	"isolation.d": { isolation: readIsolation },
 };
 
 function readAuth(object: ConfigObject, settings: DirectorySettings): void {
@@ -85,7 +100,7 @@ function readDockerAuth(object: ConfigObject, settings: DirectorySettings): void
 function readRegistries(object: ConfigObject, settings: DirectorySettings): void {
 	const registry = readRegistrySettings(object);
 	for (const host of requireStrings(object, "registries")) {
-		setOnce(settings.registries, host, registry, object, "registry");
+		setOnce(settings.registries, host.toLowerCase(), registry, object, "registry");
 	}
 }
 
@@ -141,13 +156,40 @@ function checkJournalSize(size: string, object: ConfigObject): string {
 	return failConfig(object.file, `"maxSize" is less than ${SMALLEST_JOURNAL_SIZE} bytes: "${size}"`);
 }
 
+/** Each member may be in one file or another, or nowhere; a file with none of them is a mistake. */
 function readKvm(object: ConfigObject, settings: DirectorySettings): void {
-	const accelerator = requireString(object, "accelerator");
-	if (settings.accelerator) failConfig(object.file, '"accelerator" is already configured in this directory');
-	if (!ACCELERATORS.some((known) => known === accelerator)) {
-		failConfig(object.file, `"accelerator" is "${accelerator}": expected ${ACCELERATORS.join(", ")}`);
+	const names = ["accelerator", ...MACHINE_SETTING_NAMES] as const;
+	if (names.every((name) => optionalString(object, name) === "")) requireString(object, "accelerator");
+	for (const name of names) {
+		const value = optionalString(object, name);
+		if (value === "") continue;
+		if (settings.kvm.has(name)) failConfig(object.file, `"${name}" is already configured in this directory`);
+		if (name === "accelerator") checkAccelerator(value, object);
+		else checkMachineSetting(name, value, object);
+		settings.kvm.set(name, value);
 	}
-	settings.accelerator = accelerator;
+}
+
+function checkAccelerator(accelerator: string, object: ConfigObject): void {
+	if (ACCELERATORS.some((known) => known === accelerator)) return;
+	failConfig(object.file, `"accelerator" is "${accelerator}": expected ${ACCELERATORS.join(", ")}`);
+}
+
+function checkMachineSetting(name: MachineSetting, value: string, object: ConfigObject): void {
+	try {
+		parseMachineSetting(name, value, `"${name}"`);
+	} catch (error) {
+		failConfig(object.file, messageOf(error));
+	}
+}
+
+function readIsolation(object: ConfigObject, settings: DirectorySettings): void {
+	const value = requireString(object, "privateUsers");
+	if (settings.privateUsers)
+		failConfig(object.file, '"privateUsers" is already configured in this directory');
+	settings.privateUsers =
+		PRIVATE_USERS_MODES.find((mode) => mode === value) ??
+		failConfig(object.file, `"privateUsers" is "${value}": expected ${PRIVATE_USERS_MODES.join(", ")}`);
 }
 
 function checkLocation(location: string, object: ConfigObject): string {

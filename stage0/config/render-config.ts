@@ -23,7 +23,8 @@ export function renderConfig(config: Config): { stage0: Entry[] } {
 				location: config.stage1.location ?? "",
 			}),
 			...(config.journal ? [entry("journal", { maxSize: config.journal.maxSize })] : []),
-			...(config.kvm ? [entry("kvm", { accelerator: config.kvm.accelerator })] : []),
+			...(config.isolation ? [entry("isolation", { privateUsers: config.isolation.privateUsers })] : []),
+			...(config.kvm.size > 0 ? [entry("kvm", Object.fromEntries(sorted(config.kvm)))] : []),
 		],
 	};
 }

@@ -26,6 +26,7 @@
 #define SYSTEMD "/usr/lib/systemd/systemd"
 #define MODULES "/rkt/vm/modules"
 #define NETWORK "/rkt/vm/network"
+#define BOOT_ID "/rkt/vm/boot-id"
 #define SYSCTLS "/rkt/vm/sysctl"
 #define DISKS "/dev/rkt"
 /* On the kernel's command line. */
@@ -69,6 +70,19 @@ static void mount_file_systems(void)
 		if (mount(all[i].type, all[i].target, all[i].type, all[i].flags, all[i].options) < 0 && errno != EBUSY)
 			give_up(all[i].target);
 	}
+}
+
+/* The host has the same for whoever asks it which entries of the journal are of this boot. */
+static void take_boot_id(void)
+{
+	const char *const place = "/proc/sys/kernel/random/boot_id";
+	const unsigned long attributes = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+
+	if (access(BOOT_ID, F_OK) < 0)
+		return;
+	if (mount(BOOT_ID, place, NULL, MS_BIND, NULL) < 0 ||
+	    mount(NULL, place, NULL, MS_BIND | MS_REMOUNT | attributes, NULL) < 0)
+		give_up(place);
 }
 
 /* In the order of the list, in which nothing comes before what it needs. */
@@ -231,6 +245,7 @@ int main(void)
 	trace_hypervisor();
 	trace(0, "machine kernel");
 	mount_file_systems();
+	take_boot_id();
 	open_console();
 	keep_console();
 	load_modules();

@@ -90,10 +90,14 @@ static void add_field(struct dbus_arguments *to, enum header_field field, const 
 		dbus_add_string(to, text);
 }
 
-static bool write_all(struct bus *bus, const void *bytes, size_t size)
+enum direction { WRITE, READ };
+
+static bool transfer_all(struct bus *bus, enum direction direction, void *bytes, size_t size)
 {
 	for (size_t done = 0; done < size;) {
-		ssize_t n = send(bus->fd, (const char *)bytes + done, size - done, MSG_NOSIGNAL);
+		char *rest = (char *)bytes + done;
+		ssize_t n = direction == WRITE ? send(bus->fd, rest, size - done, MSG_NOSIGNAL)
+					       : recv(bus->fd, rest, size - done, 0);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -103,17 +107,14 @@ static bool write_all(struct bus *bus, const void *bytes, size_t size)
 	return true;
 }
 
+static bool write_all(struct bus *bus, const void *bytes, size_t size)
+{
+	return transfer_all(bus, WRITE, (void *)bytes, size);
+}
+
 static bool read_all(struct bus *bus, void *bytes, size_t size)
 {
-	for (size_t done = 0; done < size;) {
-		ssize_t n = recv(bus->fd, (char *)bytes + done, size - done, 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		done += (size_t)n;
-	}
-	return true;
+	return transfer_all(bus, READ, bytes, size);
 }
 
 static bool send_call(struct bus *bus, const struct dbus_method *method, const char *signature,

@@ -45,7 +45,7 @@ function passedFiles({ programs, nics, disks }: Machine): string[] {
 }
 
 /** virtiofsd(1) of QEMU 7.2: it leaves the host's file system and keeps a few capabilities. */
-function shareArguments(machine: Machine): string[] {
+export function shareArguments(machine: Machine): string[] {
 	return [
 		"--fd=3",
 		"-o",
@@ -125,7 +125,7 @@ function kernelPath(programs: string): string {
 	return path.join(programs, "vmlinux");
 }
 
-/** A comma separates QEMU's options, two stand for one. */
+/** A comma separates options of virtiofsd, and a backslash takes the meaning of what follows it. */
 function escaped(value: string): string {
-	return value.replaceAll(",", ",,");
+	return value.replace(/[\\,]/g, "\\$&");
 }

@@ -117,6 +117,46 @@ static void read_option(struct options *options, const char *argument)
 /* Files that a process may have open unless it asks for more, systemd-system.conf(5): many look at each of them. */
 #define OPEN_FILES 1024
 
+/* A number of proc_pid_limits(5), or `unlimited`. */
+static rlim_t limit_value(const char *word)
+{
+	return strcmp(word, "unlimited") ? strtoull(word, NULL, 10) : RLIM_INFINITY;
+}
+
+/*
+ * The kernel has a line for each resource, in their order, with the name in the first 26 columns. prlimit(2) would want
+ * CAP_SYS_RESOURCE to look at a process of another user, which root does not have everywhere.
+ */
+static void read_limits(pid_t target, struct rlimit limits[RLIM_NLIMITS])
+{
+	char path[64], line[128], soft[32], hard[32];
+
+	snprintf(path, sizeof path, "/proc/%d/limits", target);
+	FILE *file = fopen(path, "re");
+	int complete = file && fgets(line, sizeof line, file);
+	for (int resource = 0; complete && resource < RLIM_NLIMITS; resource++) {
+		complete = fgets(line, sizeof line, file) && strlen(line) > 26 && sscanf(line + 26, "%31s %31s", soft, hard) == 2;
+		if (complete)
+			limits[resource] = (struct rlimit){ limit_value(soft), limit_value(hard) };
+	}
+	if (!complete)
+		die(1, "cannot read the limits of process %d", target);
+	fclose(file);
+}
+
+/* A caller without CAP_SYS_RESOURCE that may use less than the app keeps that. */
+static bool take_closest(int resource, struct rlimit limit)
+{
+	struct rlimit own;
+
+	if (getrlimit(resource, &own) < 0)
+		return false;
+	if (limit.rlim_cur > own.rlim_max)
+		limit.rlim_cur = own.rlim_max;
+	limit.rlim_max = own.rlim_max;
+	return setrlimit(resource, &limit) == 0;
+}
+
 /*
  * What the app may use of the machine, and how soon the kernel kills it, instead of what the caller may. PID 1 has the
  * same but for the files.
@@ -124,20 +164,19 @@ static void read_option(struct options *options, const char *argument)
 static void take_limits(const struct options *options)
 {
 	char path[64], score[16] = "";
-	struct rlimit limit;
+	struct rlimit limits[RLIM_NLIMITS];
 
-	for (int resource = 0; resource < RLIM_NLIMITS; resource++) {
-		if (prlimit(options->target, resource, NULL, &limit) < 0)
-			die(1, "cannot read the limits of process %d", options->target);
-		if (resource == RLIMIT_NOFILE && options->build_root && limit.rlim_cur > OPEN_FILES)
-			limit.rlim_cur = OPEN_FILES;
-		if (setrlimit(resource, &limit) < 0)
+	read_limits(options->target, limits);
+	if (options->build_root && limits[RLIMIT_NOFILE].rlim_cur > OPEN_FILES)
+		limits[RLIMIT_NOFILE].rlim_cur = OPEN_FILES;
+	for (int resource = 0; resource < RLIM_NLIMITS; resource++)
+		if (setrlimit(resource, &limits[resource]) < 0 && (errno != EPERM || !take_closest(resource, limits[resource])))
 			die(1, "cannot take the limits of the app");
-	}
 	snprintf(path, sizeof path, "/proc/%d/oom_score_adj", options->target);
 	int from = open(path, O_RDONLY | O_CLOEXEC), to = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	ssize_t size = from < 0 ? -1 : read(from, score, sizeof score);
-	if (size <= 0 || write(to, score, (size_t)size) != size)
+	/* A caller without the right to be spared stays what it is: more likely to be killed. */
+	if (size <= 0 || (write(to, score, (size_t)size) != size && errno != EACCES))
 		die(1, "cannot take the oom score of the app");
 	close(from);
 	close(to);

@@ -19,20 +19,29 @@ const OMITTED: Readonly<Record<string, readonly string[]>> = {
 		"a retained set without a call",
 		"an allow-list that ends up empty refuses everything",
 		"an unknown set is refused",
+		"an unknown system call is refused",
+		"a widened default set with an error of its own",
 	],
 	"it gives all apps the default capabilities and sets no limits": [
 		"retained capabilities",
 		"removed capabilities",
 		"no new privileges",
 		"a memory limit",
+		"resource limits of an app and its hooks",
+		"a limit that the pod itself does not have",
+		"parameters of the pod's namespaces, and nothing of the host's",
+		"a parameter of the whole kernel is refused",
+		"an AppArmor profile where the kernel has no such module",
 		"an isolator without effect is named",
 		"an oom score",
 	],
 	"it refuses links of the image instead of following them inside the image": [
 		"a mount point behind links of the image stays in the image",
 	],
-	"it copies nothing into volumes": [
+	"it knows nothing of docker": [
 		"an implicit volume of a docker image starts with what the image has there",
+		"a docker image: user, environment, working directory, and output by name",
+		"the stop signal of an image",
 	],
 	"what cannot be started is seen when it is started, by a program of the shell": [
 		"a missing working directory",

@@ -176,7 +176,7 @@ t.test("which accelerator virtual machines get: the last directory counts, nothi
 	const kvm = (accelerator: string) => ({ rktKind: "kvm", rktVersion: "v1", accelerator });
 	const system = configDirectory(t, { "kvm.d/vendor.json": kvm("kvm") });
 	const local = configDirectory(t, { "kvm.d/own.json": kvm("tcg") });
-	t.strictSame(loadConfig({ system }).kvm, { accelerator: "kvm" });
+	t.strictSame(loadConfig({ system }).kvm, new Map([["accelerator", "kvm"]]));
 	const config = loadConfig({ system, local });
 	t.strictSame(renderConfig(config).stage0.at(-1), kvm("tcg"));
 	for (const files of [
@@ -187,6 +187,52 @@ t.test("which accelerator virtual machines get: the last directory counts, nothi
 		t.throws(() => loadConfig({ local: configDirectory(t, files) }), {
 			code: "config-invalid",
 			message: /kvm\.d\/[ab]\.json: "accelerator" is /,
+		});
+	}
+	t.end();
+});
+
+t.test("which users pods get: the last directory counts, nothing else is known", (t) => {
+	const isolation = (privateUsers: string) => ({ rktKind: "isolation", rktVersion: "v1", privateUsers });
+	const system = configDirectory(t, { "isolation.d/vendor.json": isolation("auto") });
+	const local = configDirectory(t, { "isolation.d/own.json": isolation("off") });
+	t.strictSame(loadConfig({ system }).isolation, { privateUsers: "auto" });
+	const config = loadConfig({ system, local });
+	t.strictSame(renderConfig(config).stage0.at(-1), isolation("off"));
+	for (const files of [
+		{ "isolation.d/a.json": isolation("yes") },
+		{ "isolation.d/a.json": isolation("on"), "isolation.d/b.json": isolation("on") },
+	] as Files[]) {
+		t.throws(() => loadConfig({ local: configDirectory(t, files) }), {
+			code: "config-invalid",
+			message: /isolation\.d\/[ab]\.json: "privateUsers" is /,
+		});
+	}
+	t.end();
+});
+
+t.test("how large virtual machines are: each member by itself, in clear where it is wrong", (t) => {
+	const kvm = (members: Record<string, unknown>) => ({ rktKind: "kvm", rktVersion: "v1", ...members });
+	const system = configDirectory(t, { "kvm.d/vendor.json": kvm({ memory: "1Gi", cpus: "2" }) });
+	const local = configDirectory(t, {
+		"kvm.d/a.json": kvm({ cpus: "3" }),
+		"kvm.d/b.json": kvm({ overhead: "64Mi", accelerator: "tcg" }),
+	});
+	const merged = { accelerator: "tcg", cpus: "3", memory: "1Gi", overhead: "64Mi" };
+	t.strictSame(renderConfig(loadConfig({ system, local })).stage0.at(-1), kvm(merged));
+	const wrong = [
+		{ cpus: "0" },
+		{ cpus: "1.5" },
+		{ memory: "-1" },
+		{ memory: "lots" },
+		{ overhead: "0" },
+		{ cpus: 2 },
+	];
+	for (const members of wrong) {
+		const files = { "kvm.d/a.json": kvm(members) } as Files;
+		t.throws(() => loadConfig({ local: configDirectory(t, files) }), {
+			code: "config-invalid",
+			message: new RegExp(`a\\.json: .*"${Object.keys(members)[0]}"`),
 		});
 	}
 	t.end();
@@ -227,7 +273,7 @@ t.test("registries", (t) => {
 			registries: ["registry-1.docker.io", "quay.io"],
 			mirrors: [mirror, { location: "m.test" }],
 		}),
-		"registries.d/lab.json": registries({ registries: ["lab.test:5000"], insecure: ["http"] }),
+		"registries.d/lab.json": registries({ registries: ["Lab.test:5000"], insecure: ["http"] }),
 	});
 	const user = configDirectory(t, { "registries.d/lab.json": registries({ registries: ["quay.io"] }) });
 	const none = { http: false, tls: false };

@@ -11,9 +11,10 @@ import { type Fixtures, shellApp } from "./cases.ts";
 
 const FORWARDED = ["INT", "TERM", "HUP", "QUIT", "USR1", "USR2", "WINCH"] as const;
 
-/** Each signal to `enter` is one to the command, and `enter` ends by what ends the command. */
+/** Each signal to `enter` beside an app of another user is one to the command, and `enter` ends by what ends the command. */
 export async function checkEnterSignals(t: Test, stage0: MiniStage0, fixtures: Fixtures): Promise<void> {
-	const pod = stage0.prepare([shellApp(fixtures, "while :; do sleep 1; done")]);
+	const stranger = { user: "1000", group: "1000" };
+	const pod = stage0.prepare([shellApp(fixtures, "while :; do sleep 1; done", stranger)]);
 	const ended = stage0.run(pod);
 	await stage0.containerPid(pod);
 	await Promise.all(
