@@ -138,7 +138,7 @@ async function boot(
 	}
 }
 
-/** The pod's directory is the working directory, as under stage1-kvm. */
+/** The pod's directory is the working directory. Nothing is where it would be in the jail of the monitor. */
 function startGuest(
 	podDirectory: string,
 	root: string,
@@ -150,7 +150,10 @@ function startGuest(
 		const machine = { uuid: "guest", root, programs: "/none", memoryMiB: 128, cpus: 1, nics, debug: true };
 		const output = fs.openSync(path.join(podDirectory, "console"), "w");
 		const nothing = fs.openSync("/dev/null", "r+");
-		return spawn(UML, umlArguments({ ...machine, disks: [], parameters: [], environment: {} }), {
+		const words = umlArguments({ ...machine, disks: [], parameters: [], environment: {} }).map((word) =>
+			word.replace("=/pod/stage1/rootfs", `=${root}`).replace("uml_dir=/pod", `uml_dir=${podDirectory}`),
+		);
+		return spawn(UML, words, {
 			...{ stdio: ["ignore", output, output, nothing], detached: true },
 			env: { TMPDIR: "/dev/shm" },
 		});
