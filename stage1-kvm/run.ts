@@ -13,6 +13,7 @@ import { localConfig, makeRunContext, type RunContext } from "../stage1/run/run-
 import { podSysctls, sysctlText } from "../stage1/security/sysctls.ts";
 import { handOnTrace } from "../stage1/trace.ts";
 import { machineDisks } from "./disks.ts";
+import { giveKvm } from "./give-kvm.ts";
 import { GUEST_CHANNEL, GUEST_NETWORK_FILE, GUEST_POD_STATUS, GUEST_SYSCTL_FILE } from "./guest-paths.ts";
 import type { Disk, Machine, MachineCommand } from "./hypervisors/hypervisor.ts";
 import { machineSize, readMachineSettings } from "./hypervisors/machine-size.ts";
@@ -101,6 +102,8 @@ function become(
 		environment,
 	};
 	const command = commandOf(machine);
+	if (command.rights.user !== undefined)
+		giveKvm(context, { deviceNodes: prepared.deviceNodes, user: command.rights.user });
 	const monitor = [
 		"monitor",
 		`--status=${podPaths.inStage1(pod.directory, GUEST_POD_STATUS)}`,
@@ -112,6 +115,9 @@ function become(
 		...(command.cid === undefined
 			? []
 			: [`--vsock=${command.cid}`, `--channel=${podPaths.inStage1(pod.directory, GUEST_CHANNEL)}`]),
+		...(command.rights.user === undefined ? [] : [`--user=${command.rights.user}`]),
+		`--capabilities=${command.rights.capabilities.toString(16)}`,
+		...command.passed.map((what) => `--pass=${what}`),
 		...(command.qmp ? ["--qmp"] : []),
 		...(command.init ? ["--init"] : []),
 		`--boot=${BOOT_SECONDS}`,

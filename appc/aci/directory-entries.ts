@@ -13,6 +13,8 @@ export interface DirectoryOptions {
 	readonly getXattrs?: (path: string) => ReadonlyMap<string, Buffer>;
 	/** Nanoseconds since 1970 for every entry, instead of the times on disk. */
 	readonly mtimeNs?: bigint;
+	/** Symlinks, devices and fifos with several names stay hard links too, which images of the specification may not hold. */
+	readonly linkAll?: boolean;
 	/** Owner of every entry, instead of those on disk. */
 	readonly owner?: { readonly uid: number; readonly gid: number };
 }
@@ -59,7 +61,7 @@ export function describeFile(
 		gid: options.owner?.gid ?? Number(stats.gid),
 		mtimeNs: options.mtimeNs ?? stats.mtimeNs,
 	};
-	const first = firstLink(name, stats, seen);
+	const first = firstLink(name, stats, seen, options.linkAll ?? false);
 	if (first !== undefined) return { entry: { ...common, type: "hardlink", size: 0, linkTarget: first } };
 	const xattrs = type === "file" || type === "directory" ? options.getXattrs?.(file) : undefined;
 	const entry: TarEntry = {
@@ -84,8 +86,13 @@ function lazyFile(file: string): EntryBody {
 	};
 }
 
-function firstLink(name: string, stats: BigIntStats, seen: Map<string, string>): string | undefined {
-	if (stats.nlink === 1n || !stats.isFile()) return undefined;
+function firstLink(
+	name: string,
+	stats: BigIntStats,
+	seen: Map<string, string>,
+	linkAll: boolean,
+): string | undefined {
+	if (stats.nlink === 1n || !(linkAll ? !stats.isDirectory() : stats.isFile())) return undefined;
 	const identity = `${stats.dev}:${stats.ino}`;
 	const first = seen.get(identity);
 	if (first === undefined) seen.set(identity, name);

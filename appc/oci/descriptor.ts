@@ -18,8 +18,8 @@ export const ociAnnotations = once(() => z.record(z.string(), plainText()));
 
 const platform = once(() =>
 	z.object({
-		architecture: plainText(),
-		os: plainText(),
+		architecture: z._default(plainText(), ""),
+		os: z._default(plainText(), ""),
 		variant: z.optional(plainText()),
 		"os.version": z.optional(plainText()),
 	}),

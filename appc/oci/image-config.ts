@@ -75,9 +75,10 @@ const imageConfig = once(() =>
 		created: z.optional(plainText()),
 		author: z.optional(plainText()),
 		comment: z.optional(plainText()),
-		architecture: plainText(),
+		/** Empty in images of old programs that did not say it. */
+		architecture: z._default(plainText(), ""),
 		variant: z.optional(plainText()),
-		os: plainText(),
+		os: z._default(plainText(), ""),
 		config: z.optional(execution()),
 		rootfs: z.object({
 			type: z.literal("layers"),

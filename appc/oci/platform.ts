@@ -58,7 +58,8 @@ export function choosePlatform(
 	);
 	const rank = (entry: OciDescriptor) => wanted.variants.indexOf(entry.platform?.variant ?? "");
 	const [best] = fitting.filter((entry) => rank(entry) !== -1).sort((a, b) => rank(a) - rank(b));
-	return best ?? (images.length === 1 && images[0]?.platform === undefined ? images[0] : undefined);
+	const [only, other] = images;
+	return best ?? (only && !other && !only.platform?.architecture ? only : undefined);
 }
 
 /** `linux/arm/v7`. */

@@ -124,6 +124,21 @@ export function createLinuxSyscall(): Syscall {
 		setInterfaceUp: (name) => setInterfaceUp(native, check, name),
 		probeBind: (protocol, address, port) => probeBind(native, check, protocol, address, port),
 		describeSocket: (fd) => describeSocket(native, check, fd),
+		withFileOwner: (id, body) => {
+			const [setfsuid, setfsgid] = [
+				native("int setfsuid(unsigned int)"),
+				native("int setfsgid(unsigned int)"),
+			];
+			const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
+			setfsgid(id);
+			setfsuid(id);
+			try {
+				return body();
+			} finally {
+				setfsuid(uid);
+				setfsgid(gid);
+			}
+		},
 		umask: (mask) => native("unsigned int umask(unsigned int)")(mask),
 		execve: (file, argv, environment, keep) => {
 			const closeRange = native("long syscall(long, unsigned int, unsigned int, unsigned int)");

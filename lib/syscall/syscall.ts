@@ -43,6 +43,11 @@ export interface Syscall {
 	describeSocket(fd: number): SocketState;
 	umask(mask: number): number;
 	/**
+	 * Runs `body` with another user and group for files, setfsuid(2), and without the capabilities over files. Affects the
+	 * main thread only: `body` must be synchronous.
+	 */
+	withFileOwner<T>(id: number, body: () => T): T;
+	/**
 	 * Replaces this process. Restores what Node changed for itself (close-on-exec on 0 to 2, ignored signals), closes every other descriptor.
 	 * `keep` are the further descriptors that the program inherits. Returns only by throwing.
 	 */

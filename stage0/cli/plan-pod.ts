@@ -39,7 +39,7 @@ export async function planPod(
 	});
 	const stage1Manifest = await workspace.store.manifest(stage1Key);
 	readEntrypoints(stage1Manifest);
-	const privateUsers = flags.privateUsers && !reportOwnUsers(context, stage1Manifest);
+	const privateUsers = await decidePrivateUsers(context, workspace, flags, stage1Manifest);
 	const planned = await planManifest(context, workspace, flags);
 	mark("stage0 images");
 	checkNames(planned.manifest);
@@ -76,9 +76,24 @@ async function planManifest(
 	return { manifest, text: serializeManifest(manifest), images: new Map(images) };
 }
 
-/** What `--private-users` is for is there already: says so in one line, and the pod is made without. */
-function reportOwnUsers({ log }: CommandContext, stage1: AnnotatedManifest): boolean {
-	if (!hasOwnUsers(stage1)) return false;
-	log.info(`--private-users has no effect: pods of ${stage1.name} have users of their own without it`);
-	return true;
+/** What the flags or else the configuration want, as far as it is needed and, with `auto`, possible: a line says when not. */
+async function decidePrivateUsers(
+	{ log }: CommandContext,
+	{ syscall, store, config }: Workspace,
+	flags: PrepareFlags,
+	stage1: AnnotatedManifest,
+): Promise<boolean> {
+	const mode = flags.privateUsers ?? config.isolation?.privateUsers ?? "off";
+	if (mode === "off") return false;
+	if (hasOwnUsers(stage1)) {
+		if (flags.privateUsers === "on") {
+			log.info(`--private-users has no effect: pods of ${stage1.name} have users of their own without it`);
+		}
+		return false;
+	}
+	if (mode === "on") return true;
+	const { userNamespaceProblem } = await import("../pod/user-namespace-support.ts");
+	const problem = await userNamespaceProblem(syscall, store.directory);
+	if (problem !== undefined) log.info(`the pod has no users of its own: ${problem}`);
+	return problem === undefined;
 }

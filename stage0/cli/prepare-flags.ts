@@ -1,6 +1,7 @@
 import * as path from "node:path";
 import type { ExposedPort, Volume } from "../../appc/schema/pod-manifest.ts";
 import { fail } from "../../lib/errors.ts";
+import type { PrivateUsersMode } from "../config/config.ts";
 import type { PullPolicy } from "../fetch/fetch-options.ts";
 import { type ImageReference, parseImageReference } from "../fetch/image-reference.ts";
 import type { Stage1Selection } from "../fetch/resolve-stage1.ts";
@@ -12,6 +13,7 @@ import { APP_OPTIONS } from "./tables/app-options.ts";
 import { type PodEnvironment, readPodEnvironment } from "./values/environment.ts";
 import { parseMount } from "./values/mount.ts";
 import { parsePort } from "./values/port.ts";
+import { invalidValue, parseBool } from "./values/scalars.ts";
 import { parseVolume } from "./values/volume.ts";
 import { toPullPolicy } from "./workspace.ts";
 
@@ -30,7 +32,8 @@ export interface PrepareFlags {
 	readonly ports: readonly ExposedPort[];
 	readonly environment: PodEnvironment;
 	readonly overlay: boolean;
-	readonly privateUsers: boolean;
+	/** Undefined leaves it to the configuration. */
+	readonly privateUsers: PrivateUsersMode | undefined;
 	/** Every file of the images is read before they run. */
 	readonly verifyAll: boolean;
 	/** Path of a ready pod manifest; then there are no images. */
@@ -59,11 +62,22 @@ export function readPrepareFlags(context: CommandContext, invocation: Invocation
 		ports: options.list("port").map(parsePort),
 		environment: readPodEnvironment(options, context.environment),
 		overlay: !options.on("no-overlay"),
-		privateUsers: options.on("private-users"),
+		privateUsers: options.given("private-users")
+			? readPrivateUsers(options.text("private-users"))
+			: undefined,
 		verifyAll: readVerify(options),
 		podManifest: options.given("pod-manifest") ? path.resolve(options.text("pod-manifest")) : undefined,
 		images,
 	};
+}
+
+/** rkt's own flag was a switch, whose words count too. */
+function readPrivateUsers(value: string): PrivateUsersMode {
+	const words: Readonly<Record<string, PrivateUsersMode>> = { yes: "on", no: "off", auto: "auto" };
+	const word = Object.hasOwn(words, value) ? words[value] : undefined;
+	const on = parseBool(value);
+	if (word !== undefined || on !== undefined) return word ?? (on ? "on" : "off");
+	return invalidValue("private-users", value, "expected yes, no or auto");
 }
 
 /** `--pull-policy` and the flags that it took the place of. Errors: `flags-conflict`. */

@@ -52,6 +52,10 @@ export interface RegistrySettings {
 /** One of `ACCELERATORS`, or a size that stage1/machine-settings.ts reads. */
 export type KvmSetting = "accelerator" | MachineSetting;
 
+/** `auto`: user namespaces where they work, with a line where they do not. */
+export const PRIVATE_USERS_MODES = ["auto", "on", "off"] as const;
+export type PrivateUsersMode = (typeof PRIVATE_USERS_MODES)[number];
+
 export interface Config {
 	/** By the URL's host with its port, compared exactly. */
 	readonly auth: ReadonlyMap<string, Credentials>;
@@ -65,6 +69,8 @@ export interface Config {
 	readonly journal?: { readonly maxSize: string };
 	/** How virtual machines may be run, and how large they are. */
 	readonly kvm: ReadonlyMap<KvmSetting, string>;
+	/** What pods get whose flags say nothing; absent when nobody says it. */
+	readonly isolation?: { readonly privateUsers: PrivateUsersMode };
 	/** Lines for standard error: credentials that other users can read. */
 	readonly warnings: readonly string[];
 }

@@ -7,7 +7,14 @@ import {
 	type MachineSetting,
 	parseMachineSetting,
 } from "../../stage1/machine-settings.ts";
-import type { BasicCredentials, Credentials, KvmSetting, RegistrySettings } from "./config.ts";
+import {
+	type BasicCredentials,
+	type Credentials,
+	type KvmSetting,
+	PRIVATE_USERS_MODES,
+	type PrivateUsersMode,
+	type RegistrySettings,
+} from "./config.ts";
 import {
 	type ConfigObject,
 	failConfig,
@@ -32,6 +39,7 @@ export interface DirectorySettings {
 	journalSize?: string;
 	/** Members of virtual machines, as written. */
 	readonly kvm: Map<KvmSetting, string>;
+	privateUsers?: PrivateUsersMode;
 }
 
 type KindReader = (object: ConfigObject, settings: DirectorySettings) => void;
@@ -44,6 +52,7 @@ export const CONFIG_KINDS: Readonly<Record<string, Readonly<Record<string, KindR
 	"stage1.d": { stage1: readStage1 },
 	"journal.d": { journal: readJournal },
 	"kvm.d": { kvm: readKvm },
+	"isolation.d": { isolation: readIsolation },
 };
 
 function readAuth(object: ConfigObject, settings: DirectorySettings): void {
@@ -91,7 +100,7 @@ function readDockerAuth(object: ConfigObject, settings: DirectorySettings): void
 function readRegistries(object: ConfigObject, settings: DirectorySettings): void {
 	const registry = readRegistrySettings(object);
 	for (const host of requireStrings(object, "registries")) {
-		setOnce(settings.registries, host, registry, object, "registry");
+		setOnce(settings.registries, host.toLowerCase(), registry, object, "registry");
 	}
 }
 
@@ -172,6 +181,15 @@ function checkMachineSetting(name: MachineSetting, value: string, object: Config
 	} catch (error) {
 		failConfig(object.file, messageOf(error));
 	}
+}
+
+function readIsolation(object: ConfigObject, settings: DirectorySettings): void {
+	const value = requireString(object, "privateUsers");
+	if (settings.privateUsers)
+		failConfig(object.file, '"privateUsers" is already configured in this directory');
+	settings.privateUsers =
+		PRIVATE_USERS_MODES.find((mode) => mode === value) ??
+		failConfig(object.file, `"privateUsers" is "${value}": expected ${PRIVATE_USERS_MODES.join(", ")}`);
 }
 
 function checkLocation(location: string, object: ConfigObject): string {

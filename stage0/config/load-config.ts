@@ -29,6 +29,7 @@ export function loadConfig(directories: ConfigDirectories): Config {
 		stage1: { ...merged.stage1Identity, ...(merged.stage1Location && { location: merged.stage1Location }) },
 		...(merged.journalSize && { journal: { maxSize: merged.journalSize } }),
 		kvm: merged.kvm,
+		...(merged.privateUsers && { isolation: { privateUsers: merged.privateUsers } }),
 		warnings,
 	};
 }

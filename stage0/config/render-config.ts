@@ -23,6 +23,7 @@ export function renderConfig(config: Config): { stage0: Entry[] } {
 				location: config.stage1.location ?? "",
 			}),
 			...(config.journal ? [entry("journal", { maxSize: config.journal.maxSize })] : []),
+			...(config.isolation ? [entry("isolation", { privateUsers: config.isolation.privateUsers })] : []),
 			...(config.kvm.size > 0 ? [entry("kvm", Object.fromEntries(sorted(config.kvm)))] : []),
 		],
 	};

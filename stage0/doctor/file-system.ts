@@ -10,7 +10,7 @@ import {
 	OPEN_TREE_CLOEXEC,
 	OPEN_TREE_CLONE,
 } from "../../lib/syscall/syscall.ts";
-import { openUserNamespace } from "../pod/idmap.ts";
+import { openUserNamespace } from "../../stage1/user-namespace.ts";
 import { unsuitableForOverlay } from "../pod/overlay-support.ts";
 import { type DoctorHost, type Finding, missing, ok, warning } from "./finding.ts";
 import { inPrivateMounts } from "./private-mounts.ts";

@@ -1,4 +1,4 @@
-import { freeUserRanges } from "../pod/user-range.ts";
+import { freeUserRanges } from "../pod/allocate-user-range.ts";
 import { type DoctorHost, type Finding, ok, warning } from "./finding.ts";
 
 /** Of ranges: below this pods will soon get none. */

@@ -72,7 +72,7 @@ function hasManifest({ key }: RemoteRecord, { store }: FetchOptions): boolean {
 
 async function pull(url: string, reference: RegistryReference, options: FetchOptions): Promise<string> {
 	const { store, config, insecure, log, syscall } = options;
-	log.info(`remote fetching from "${url}"`);
+	log.info(`remote fetching from URL "${url}"`);
 	const registry = openRegistry(reference, { config, insecure, log });
 	const top = await fetchManifest(registry, reference.digest ?? reference.tag ?? "latest");
 	const known = usableCopy(url, options);
@@ -81,16 +81,16 @@ async function pull(url: string, reference: RegistryReference, options: FetchOpt
 		return known.key;
 	}
 	const chosen = await choosePlatformManifest(registry, reference, top);
-	if (!insecure.image) {
-		const name = ociImageName({ reference, configDigest: chosen.manifest.config.digest });
-		await verifyOciImage({ name, source: url, path: chosen.path, remote: { registry, reference } }, options);
-	}
+	const name = ociImageName({ reference, configDigest: chosen.manifest.config.digest });
+	const unverified = { name, source: url, path: chosen.path, remote: { registry, reference } };
+	const signer = insecure.image ? undefined : await verifyOciImage(unverified, options);
 	const slots = { directory: store.temporaryDirectory(), syscall, log };
 	const image = await openRegistryImage(registry, reference, chosen, slots);
 	try {
 		const latest = reference.tag === "latest";
 		const label = `${reference.repository}:${reference.tag ?? reference.digest?.slice(0, 15)}`;
-		const { key } = await importOciImage(image, { store, log, label, latest, insecure: insecure.image });
+		const how = { store, log, label, latest, insecure: insecure.image, signer };
+		const { key } = await importOciImage(image, how);
 		crashPoint("fetch-imported");
 		store.putRemote({ url, signatureUrl: "", etag: top.digest, key, maxAge: 0, downloadTime: Date.now() });
 		return key;

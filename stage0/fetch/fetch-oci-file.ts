@@ -14,11 +14,10 @@ export async function fetchOciFile(reference: OciFileReference, options: FetchOp
 	log.info(`using image from ${reference.text}`);
 	const { image, chosen } = await openImageFile(reference, store.temporaryDirectory());
 	try {
-		if (!insecure.image) {
-			await verifyOciImage({ name: ociImageName(image), source: image.source, path: chosen.path }, options);
-		}
+		const unverified = { name: ociImageName(image), source: image.source, path: chosen.path };
+		const signer = insecure.image ? undefined : await verifyOciImage(unverified, options);
 		const latest = image.reference?.tag === "latest";
-		return (await importOciImage(image, { store, log, latest, insecure: insecure.image })).key;
+		return (await importOciImage(image, { store, log, latest, insecure: insecure.image, signer })).key;
 	} finally {
 		await image.close();
 	}

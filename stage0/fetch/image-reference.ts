@@ -41,7 +41,7 @@ export function parseImageReference(text: string): ImageReference {
 		case "file":
 			return { type: "file", text, path: pathOfUrl(text) };
 		case "docker":
-			return dockerReference(text);
+			return registryImage(text, text.replace(/^docker:(?:\/\/)?/i, ""));
 		case "oci":
 		case "oci-archive":
 		case "docker-archive":
@@ -74,13 +74,6 @@ function pathOfUrl(text: string): string {
 	if (!text.toLowerCase().startsWith("file:///")) refuse(text, "a file URL is file:///PATH");
 	if (!new URL(text).pathname.endsWith(".aci")) refuse(text, 'the path of the URL must end in ".aci"');
 	return fileURLToPath(text);
-}
-
-function dockerReference(text: string): ImageReference {
-	const prefix = /^docker:\/\//i.exec(text)?.[0];
-	if (prefix === undefined)
-		refuse(text, "an image of a registry is docker://[HOST[:PORT]/]NAME[:TAG|@DIGEST]");
-	return registryImage(text, text.slice(prefix.length));
 }
 
 function registryImage(text: string, name: string): ImageReference {

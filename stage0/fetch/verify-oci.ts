@@ -1,13 +1,12 @@
 import { Readable } from "node:stream";
 import type { RegistryReference } from "../../appc/oci/reference.ts";
-import { claimProblem, parseSignedClaim } from "../../appc/oci/simple-signing.ts";
 import { fail, isErrno, messageOf, RktError } from "../../lib/errors.ts";
 import { type CosignKey, verifyCosignSignature } from "../keystore/cosign-keys.ts";
 import type { RawDocument } from "../oci/choose-manifest.ts";
-import { findSignatures } from "../registry/find-signatures.ts";
+import { type FoundSignature, findSignatures } from "../registry/find-signatures.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { FetchOptions } from "./fetch-options.ts";
-import { logVerification, readSignature } from "./fetch-signature.ts";
+import { logVerification, readSignature, signerOf } from "./fetch-signature.ts";
 
 /** What is to be verified before anything of an image is kept. */
 export interface UnverifiedImage {
@@ -23,23 +22,23 @@ export interface UnverifiedImage {
 /**
  * Throws unless somebody who is trusted for the name signed the image: `--signature` is an OpenPGP signature over the
  * bytes of the manifest or index; without it the registry is searched for signatures of cosign. An index that is
- * signed vouches for the manifests whose digests it names.
+ * signed vouches for the manifests whose digests it names. Gives who signed, for the record of the image.
  * Errors: `image-unsigned`, those of `verifyDetached`, `signature-key-unknown`, `signature-claim-mismatch`.
  */
-export async function verifyOciImage(image: UnverifiedImage, options: FetchOptions): Promise<void> {
+export async function verifyOciImage(image: UnverifiedImage, options: FetchOptions): Promise<string> {
 	if (options.signature !== undefined) return verifyDetached(image, options.signature, options);
 	const keys = options.keystore.cosignKeysFor(image.name);
 	if (!image.remote || keys.length === 0) {
 		failUnsigned(image, image.remote ? "no key of cosign is trusted for it" : "no signature is given");
 	}
-	await verifyCosign(image, image.remote, keys, options);
+	return verifyCosign(image, image.remote, keys, options);
 }
 
 async function verifyDetached(
 	{ name, source, path }: UnverifiedImage,
 	file: string,
 	options: FetchOptions,
-): Promise<void> {
+): Promise<string> {
 	const signature = readSignature(file);
 	let first: unknown;
 	for (const { bytes, digest } of path) {
@@ -47,7 +46,8 @@ async function verifyDetached(
 			const data = Readable.from([bytes]);
 			const what = `manifest ${digest} of ${source}`;
 			const verification = await options.keystore.verifyDetached({ name, signature, source: what, data });
-			return logVerification(options, verification);
+			logVerification(options, verification);
+			return signerOf(verification);
 		} catch (error) {
 			if (!isErrno(error, "signature-bad")) throw error;
 			first ??= error;
@@ -61,19 +61,19 @@ async function verifyCosign(
 	{ registry, reference }: NonNullable<UnverifiedImage["remote"]>,
 	keys: readonly CosignKey[],
 	options: FetchOptions,
-): Promise<void> {
+): Promise<string> {
 	let seen = 0;
 	let problem: string | undefined;
 	for (const { digest } of image.path) {
-		for await (const { payload, signature } of findSignatures(registry, digest)) {
+		for await (const found of findSignatures(registry, digest)) {
 			seen++;
-			const key = keys.find((candidate) => verifyCosignSignature(candidate, payload, signature));
+			const key = keys.find((candidate) => verifyCosignSignature(candidate, found.signed, found.signature));
 			if (!key) continue;
-			const wrong = claimFault(payload, digest, reference, image.source);
+			const wrong = claimFault(found, digest, reference);
 			if (wrong === undefined) {
 				options.log.info("signature verified:");
 				options.log.info(`  cosign key ${key.fingerprint} (${key.algorithm})`);
-				return;
+				return `cosign:${key.fingerprint}`;
 			}
 			problem ??= wrong;
 		}
@@ -84,20 +84,23 @@ async function verifyCosign(
 		});
 	}
 	if (seen === 0) failUnsigned(image, "the registry has no signature of cosign for it");
-	fail("signature-key-unknown", `${image.source}: none of its ${seen} signatures is of a trusted key`, {
-		hint: `if you trust the publisher, add the key: rkt trust --cosign --prefix=${image.name} FILE`,
-	});
+	return fail(
+		"signature-key-unknown",
+		`${image.source}: none of its ${seen} signatures is of a trusted key`,
+		{
+			hint: `if you trust the publisher, add the key: rkt trust --cosign --prefix=${image.name} FILE`,
+		},
+	);
 }
 
 /** What is signed is read only after its signature was found good. */
 function claimFault(
-	payload: Buffer,
+	{ problem }: FoundSignature,
 	digest: string,
 	reference: RegistryReference,
-	source: string,
 ): string | undefined {
 	try {
-		return claimProblem(parseSignedClaim(payload, `signature of ${source}`), digest, reference);
+		return problem(digest, reference);
 	} catch (error) {
 		if (!(error instanceof RktError)) throw error;
 		return messageOf(error);

@@ -30,7 +30,7 @@ export async function exportPodApp(
 	const directories = directoriesOf(store, pod, app);
 	const range = readUserRange(pod);
 	const ranges = new Map(range && [[directories[0] as string, range]]);
-	const rootfs = mergedEntries(directories, syscall, ranges);
+	const rootfs = mergedEntries(directories, syscall, { ranges });
 	const manifest = serializeManifest(standingAlone(image));
 	await writeAci({ manifest, rootfs, compression: "gzip" }, createOutput());
 }

@@ -2,12 +2,15 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { crashPoint } from "../../lib/crash-point.ts";
 import { fail } from "../../lib/errors.ts";
+import { syncFiles } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import * as podPaths from "../../stage1/pod-paths.ts";
+import { allocateUserRange } from "./allocate-user-range.ts";
 import { copyTree } from "./copy-tree.ts";
 import { makeOverlayDirectories } from "./overlay-mount.ts";
 import type { LockedPod } from "./pod-lock.ts";
-import { allocateUserRange, type UserRange } from "./user-range.ts";
+import type { UserRange } from "./user-range.ts";
+import { claimsDirectory } from "./user-range-claims.ts";
 
 /** An image of the store, rendered. */
 export interface RenderedImage {
@@ -58,7 +61,10 @@ export async function preparePod(
 	write(podPaths.podManifestPath(directory), request.manifest);
 	write(podPaths.podManifestLockPath(directory), "", 0o600);
 	crashPoint("prepare-manifest-written");
-	const range = request.privateUsers ? allocateUserRange(syscall, dataDirectory, directory) : undefined;
+	const range = request.privateUsers
+		? allocateUserRange({ syscall, dataDirectory, pod: directory })
+		: undefined;
+	if (range) written.push(podPaths.privateUsersPath(directory), claimsDirectory(dataDirectory));
 	write(podPaths.stage1ManifestPath(directory), request.stage1.manifest);
 	write(podPaths.stage1TreeStoreIdPath(directory), request.stage1.treeId);
 	for (const app of request.apps) {
@@ -71,15 +77,6 @@ export async function preparePod(
 	crashPoint("prepare-trees-made");
 	if (request.overlay) write(podPaths.overlayPreparedPath(directory), "", 0o644);
 	if (request.durable) await syncFiles(written);
-}
-
-/** All at once: the file system then writes its journal once or twice and not for each file. */
-async function syncFiles(files: readonly string[]): Promise<void> {
-	const sync = async (file: string): Promise<void> => {
-		const handle = await fs.promises.open(file, "r");
-		await handle.sync().finally(() => handle.close());
-	};
-	await Promise.all(files.map(sync));
 }
 
 /** With one tree for both, the directories of the app would appear inside the root of stage1. */

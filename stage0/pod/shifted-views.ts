@@ -2,7 +2,8 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { listDirectory } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
-import { mountIdmapped, openUserNamespace, unmountIdmapped } from "./idmap.ts";
+import { openUserNamespace } from "../../stage1/user-namespace.ts";
+import { mountIdmapped, unmountIdmapped } from "./idmap.ts";
 import type { UserRange } from "./user-range.ts";
 
 /** Views of directories in which every file belongs to the users of a pod, mounted below the pod directory. */

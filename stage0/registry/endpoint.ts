@@ -1,4 +1,4 @@
-import type { RegistryReference } from "../../appc/oci/reference.ts";
+import { type RegistryReference, registryAliases } from "../../appc/oci/reference.ts";
 import type { Config, InsecureTransport } from "../config/config.ts";
 
 /** One place where the repository of a reference is kept. */
@@ -16,7 +16,7 @@ export function endpointsOf(
 	{ registries }: Pick<Config, "registries">,
 	everywhere: InsecureTransport,
 ): Endpoint[] {
-	const settings = registries.get(registry);
+	const [settings] = registryAliases(registry).flatMap((host) => registries.get(host) ?? []);
 	const join = (insecure: InsecureTransport) => ({
 		http: insecure.http || everywhere.http,
 		tls: insecure.tls || everywhere.tls,

@@ -24,12 +24,13 @@ export function openRegistryImage(
 	{ manifest, document }: ChosenManifest,
 	slots: SlotOptions,
 ): Promise<OciImage> {
-	const blobs = {
-		open: (descriptor: OciDescriptor) =>
-			descriptor === manifest.config
-				? fetchBlob({ registry, descriptor })
-				: fetchThroughSlot(registry, descriptor, slots),
-		close: async () => {},
+	const opened = new Set<string>();
+	const open = (descriptor: OciDescriptor) => {
+		if (descriptor === manifest.config) return fetchBlob({ registry, descriptor });
+		// It is asked for again because it was wrong, and a mirror may be why.
+		if (opened.has(descriptor.digest)) registry.leaveMirrors();
+		opened.add(descriptor.digest);
+		return fetchThroughSlot(registry, descriptor, slots);
 	};
 	return loadOciImage(
 		{
@@ -39,7 +40,7 @@ export function openRegistryImage(
 			manifestDigest: document.digest,
 			manifestText: document.bytes.toString("utf8"),
 		},
-		blobs,
+		{ open, close: async () => {} },
 	);
 }
 

@@ -1,5 +1,5 @@
 import type { RegistryReference } from "../../appc/oci/reference.ts";
-import { messageOf, RktError } from "../../lib/errors.ts";
+import { isErrno, messageOf, RktError } from "../../lib/errors.ts";
 import type { Log } from "../../lib/log.ts";
 import type { Config, InsecureTransport } from "../config/config.ts";
 import { findCredentials } from "./credentials.ts";
@@ -17,8 +17,10 @@ export interface RegistryOptions {
 /** One repository, wherever it is kept. */
 export interface Registry {
 	readonly waiting: Waiting;
-	/** Does something at the first endpoint that can; one that could is asked first the next time. */
+	/** Does something at the first endpoint that can; mirrors that cannot be reached are not asked again. */
 	withEndpoint<T>(action: (session: Session) => Promise<T>): Promise<T>;
+	/** From now on only the registry itself is asked. */
+	leaveMirrors(): void;
 }
 
 /** The repository of a reference at its mirrors and its registry. Nothing is sent yet. */
@@ -36,8 +38,14 @@ export function openRegistry(reference: RegistryReference, options: RegistryOpti
 			waiting,
 		}),
 	);
-	return { waiting, withEndpoint: (action) => tryInOrder(sessions, action, log) };
+	return {
+		waiting,
+		withEndpoint: (action) => tryInOrder(sessions, action, log),
+		leaveMirrors: () => void sessions.splice(0, sessions.length - 1),
+	};
 }
+
+const UNREACHABLE = ["network-failed", "network-timeout", "tls-untrusted", "registry-busy"];
 
 /** Mirrors come first; what one of them fails at is told, and the next one is asked. */
 async function tryInOrder<T>(
@@ -48,14 +56,12 @@ async function tryInOrder<T>(
 	for (const session of [...sessions]) {
 		const isLast = session === sessions.at(-1);
 		try {
-			const result = await action(session);
-			// Those in front of it failed.
-			const at = sessions.indexOf(session);
-			if (at > 0) sessions.splice(0, at);
-			return result;
+			return await action(session);
 		} catch (error) {
 			if (isLast || !(error instanceof RktError)) throw error;
 			log.info(`mirror ${session.endpoint.host}: ${messageOf(error)}`);
+			const at = sessions.indexOf(session);
+			if (at !== -1 && isErrno(error, ...UNREACHABLE)) sessions.splice(at, 1);
 		}
 	}
 	throw new Error("a registry without an endpoint");

@@ -1,7 +1,6 @@
 import { fail, isErrno, RktError } from "../../lib/errors.ts";
 import { basicAuthorization, type Headers } from "../fetch/authorization.ts";
 import { type HttpResponse, type HttpSettings, httpGet } from "../fetch/http-client.ts";
-import type { Environment } from "../fetch/proxy.ts";
 import type { RegistryCredentials } from "./auth-file.ts";
 import { type Challenge, parseChallenges } from "./challenge.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -13,7 +12,6 @@ export interface SessionOptions {
 	/** Asked once, and only when the server wants credentials. */
 	readonly credentials: () => RegistryCredentials | undefined;
 	readonly waiting: Waiting;
-	readonly environment?: Environment;
 }
 
 /** One repository at one endpoint; what was learnt of it (scheme, token) is kept. */
@@ -32,7 +30,6 @@ export function openSession(endpoint: Endpoint, options: SessionOptions): Sessio
 	const settings: HttpSettings = {
 		allowHttp: insecure.http,
 		allowUntrustedTls: insecure.tls,
-		...(options.environment && { environment: options.environment }),
 	};
 	let scheme: "https" | "http" = "https";
 	let authorization: string | undefined;
@@ -59,8 +56,9 @@ export function openSession(endpoint: Endpoint, options: SessionOptions): Sessio
 		if (response.status !== 401) return response;
 		response.body.destroy();
 		const source = `${host}/${repository}`;
-		if (new URL(response.url).host.toLowerCase() !== new URL(`${scheme}://${host}`).host) {
-			refuseUnauthorized(source, `${new URL(response.url).host}, where it redirects to, wants credentials`);
+		const { origin } = new URL(response.url);
+		if (origin !== new URL(`${scheme}://${host}`).origin) {
+			refuseUnauthorized(source, `${origin}, where it redirects to, wants credentials`);
 		}
 		// Another request may have got a new token meanwhile.
 		if (authorization === sent) {

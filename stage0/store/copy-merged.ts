@@ -13,7 +13,8 @@ export async function copyMerged(syscall: Syscall, lowers: readonly string[], ta
 	const extractor = startTarExtractor(target);
 	const packer = createTarPacker((chunk) => extractor.write(chunk));
 	try {
-		for (const { entry, body } of mergedEntries(lowers, syscall)) await packer.add(belowRootfs(entry), body);
+		for (const { entry, body } of mergedEntries(lowers, syscall, { linkAll: true }))
+			await packer.add(belowRootfs(entry), body);
 		await packer.finish();
 		await extractor.finish();
 	} catch (error) {

@@ -39,7 +39,7 @@ export interface ImageRecord {
 	/** Imported without a signature check. */
 	readonly insecure: boolean;
 	/**
-	 * Who signed it, `openpgp:` and the fingerprint of the primary key. Only of records that nobody but root can have
+	 * Who signed it, `openpgp:` or `cosign:` and the fingerprint of the (primary) key. Only of records that nobody but root can have
 	 * written: members of the group rkt may put images into the store.
 	 */
 	readonly signer?: string | undefined;

@@ -40,7 +40,7 @@ export async function importLayered(
 
 /** The record comes last: without it there is no image. */
 function publish(layout: StoreLayout, key: string, image: LayeredImage): ImageRecord {
-	const { manifest, manifestText, layers, source, latest, insecure } = image;
+	const { manifest, manifestText, layers, source, latest, insecure, signer } = image;
 	createFanOut(layout.manifest(key));
 	writeFileAtomic(layout.manifest(key), manifestText, 0o660);
 	crashPoint("import-manifest");
@@ -59,6 +59,7 @@ function publish(layout: StoreLayout, key: string, image: LayeredImage): ImageRe
 		source,
 		manifestHash: createHash("sha256").update(manifestText).digest("hex"),
 		layers,
+		...(signer === undefined ? {} : { signer }),
 	};
 	writeRecord(layout, record);
 	crashPoint("import-record");

@@ -30,6 +30,8 @@ export interface LayeredImage {
 	readonly latest: boolean;
 	/** No signature was checked. */
 	readonly insecure: boolean;
+	/** Who signed it, as in {@link ImageRecord}. */
+	readonly signer?: string | undefined;
 }
 
 /** Layers of OCI images, `<data>/cas/layer`: each unpacked once, whatever number of images has it. */

@@ -1,5 +1,5 @@
 import * as fs from "node:fs";
-import { type AciContent, describeFile } from "../../appc/aci/directory-entries.ts";
+import { type AciContent, type DirectoryOptions, describeFile } from "../../appc/aci/directory-entries.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { isKeptAttribute } from "./kept-attributes.ts";
 import { type OwnerRange, unshiftAttributes, unshiftId } from "./owner-range.ts";
@@ -8,6 +8,12 @@ interface Merge {
 	readonly syscall: Syscall;
 	/** First names of files that have several. */
 	readonly seen: Map<string, string>;
+	readonly linkAll: boolean;
+}
+
+export interface MergeOptions extends Pick<DirectoryOptions, "linkAll"> {
+	/** In which of the directories files belong to the users of a pod. */
+	readonly ranges?: ReadonlyMap<string, OwnerRange>;
 }
 
 /** What the layers have under one name, uppermost first: one thing that is no directory, or directories. */
@@ -21,19 +27,18 @@ type Found = {
 /**
  * The union of directories, uppermost first, as overlayfs shows it, without mounting anything: entries `rootfs`,
  * `rootfs/…` sorted by name, parents before their children. Hard links within one of them stay links. Sockets are left
- * out. What overlayfs keeps for itself (white-outs, its attributes) is not shown. `ranges` says in which of the directories
- * files belong to the users of a pod.
+ * out. What overlayfs keeps for itself (white-outs, its attributes) is not shown.
  */
 export function* mergedEntries(
 	lowers: readonly string[],
 	syscall: Syscall,
-	ranges: ReadonlyMap<string, OwnerRange> = new Map(),
+	{ ranges, linkAll = false }: MergeOptions = {},
 ): Generator<AciContent> {
 	const found = lowers.map((file) => ({
 		...{ file, stats: fs.lstatSync(file, { bigint: true }) },
-		range: ranges.get(file),
+		range: ranges?.get(file),
 	}));
-	yield* walk({ syscall, seen: new Map() }, found, "rootfs");
+	yield* walk({ syscall, seen: new Map(), linkAll }, found, "rootfs");
 }
 
 function* walk(merge: Merge, found: Found, name: string): Generator<AciContent> {
@@ -48,7 +53,13 @@ function* walk(merge: Merge, found: Found, name: string): Generator<AciContent> 
 		uid: unshiftId(Number(top.stats.uid), top.range),
 		gid: unshiftId(Number(top.stats.gid), top.range),
 	};
-	const content = describeFile(top.file, name, top.stats, { getXattrs, owner }, merge.seen);
+	const content = describeFile(
+		top.file,
+		name,
+		top.stats,
+		{ getXattrs, owner, linkAll: merge.linkAll },
+		merge.seen,
+	);
 	if (content === undefined) return;
 	yield content;
 	if (content.entry.type !== "directory") return;

@@ -1,12 +1,13 @@
 /*
  * monitor --status=FILE [--lock-fd=N] [--debug] [--trace=FILE] [--attach=CLIENT] [--helper=COUNT] [--qmp] [--init] [--boot=SECONDS]
- *         [--vsock=CID --channel=FILE] [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...
+ *         [--user=UID] [--capabilities=MASK] [--pass=WHAT...] [--vsock=CID --channel=FILE] [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...
  *
  * The process of a pod in a virtual machine. It starts the hypervisor, and before it the helper that serves the files of
  * the guest, passes signals on as an orderly shut-down, and ends with the status that the guest has left in FILE. A guest
  * whose agent does not come within the SECONDS of --boot is ended; with --qmp one that QEMU says it has stopped is, too. With
  * --init the hypervisor is no first process: one that ends itself by a signal cannot do that as such. The
- * working directory is the pod's. With --vsock the agent comes by that way from the guest CID, which finds in FILE where to;
+ * working directory is the pod's. The hypervisor is of the user UID, or root with no capabilities but those of MASK, which is
+ * hexadecimal; passed.h says WHAT it gets opened. With --vsock the agent comes by that way from the guest CID, which finds in FILE where to;
  * else the control channel is descriptor 3 of the hypervisor. It holds the lock of the pod; when it dies, the kernel kills both programs. With
  * --machine it is the leader of that machine of machined, and DIRECTORY of --machine-root what machined finds there.
  */
@@ -17,12 +18,15 @@
 #include "machined.h"
 #include "messages.h"
 #include "notify.h"
+#include "passed.h"
+#include "privileges.h"
 #include "qmp.h"
 #include "sessions.h"
 #include "vsock.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/openat2.h>
 #include <poll.h>
 #include <sched.h>
@@ -43,9 +47,6 @@
 #define FAILED 254
 /* Relative to the working directory; stage1-kvm/hypervisors/hypervisor.ts. */
 #define SHARE_SOCKET "virtiofs.sock"
-/* What each program finds from here on: what it serves or is served with, and for QEMU its end of QMP. */
-#define FIRST_PASSED 3
-#define MOST_PASSED 2
 /* After the guest was asked to end: systemd kills a service after 90 s, and the rest of the way down takes a moment. */
 #define GRACE_MS (100 * 1000)
 /* There is nobody to ask any more: as long as a guest that is about to end anyway may take. */
@@ -54,6 +55,14 @@
 #define PATIENCE_MS (10 * 1000)
 #define LONGEST_WAIT_MS (60 * 1000)
 #define HELPER_GRACE_MS 500
+
+/* Of a program on the host. */
+struct rights {
+	uid_t user;
+	uint64_t capabilities;
+};
+
+#define ALL_RIGHTS ((struct rights){ .user = 0, .capabilities = UINT64_MAX })
 
 struct options {
 	const char *status;
@@ -68,6 +77,9 @@ struct options {
 	bool init;
 	/* 0 when nobody minds how long the guest takes to start. */
 	int boot_seconds;
+	struct rights rights;
+	const char *pass[MOST_PASSED];
+	int pass_count;
 	/* 0 when the channel is a descriptor. */
 	unsigned int cid;
 	const char *channel;
@@ -85,13 +97,13 @@ static void die(const char *what)
 static void usage(void)
 {
 	dprintf(2, "usage: monitor --status=FILE [--lock-fd=N] [--debug] [--trace=FILE] [--attach=CLIENT] [--helper=COUNT] [--qmp] [--init]\n"
-		   "       [--boot=SECONDS] [--vsock=CID --channel=FILE] [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...\n");
+		   "       [--boot=SECONDS] [--user=UID] [--capabilities=MASK] [--pass=WHAT...] [--vsock=CID --channel=FILE] [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...\n");
 	exit(FAILED);
 }
 
 static struct options read_options(int argc, char **argv)
 {
-	struct options options = { .lock_fd = -1 };
+	struct options options = { .lock_fd = -1, .rights = ALL_RIGHTS };
 	int i = 1;
 
 	for (; i < argc && strcmp(argv[i], "--"); i++) {
@@ -107,6 +119,12 @@ static struct options read_options(int argc, char **argv)
 			options.helper_count = atoi(argv[i] + 9);
 		else if (!strncmp(argv[i], "--boot=", 7))
 			options.boot_seconds = atoi(argv[i] + 7);
+		else if (!strncmp(argv[i], "--user=", 7))
+			options.rights.user = (uid_t)strtoul(argv[i] + 7, NULL, 10);
+		else if (!strncmp(argv[i], "--capabilities=", 15))
+			options.rights.capabilities = strtoumax(argv[i] + 15, NULL, 16);
+		else if (!strncmp(argv[i], "--pass=", 7) && options.pass_count < MOST_PASSED)
+			options.pass[options.pass_count++] = argv[i] + 7;
 		else if (!strncmp(argv[i], "--vsock=", 8))
 			options.cid = (unsigned int)strtoul(argv[i] + 8, NULL, 10);
 		else if (!strncmp(argv[i], "--channel=", 10))
@@ -137,21 +155,6 @@ static struct options read_options(int argc, char **argv)
 	options.helper = argv + i + 1;
 	options.hypervisor = options.helper + options.helper_count;
 	return options;
-}
-
-/* Everything else of ours but 0 to 2 is closed; those of `passed` that are not -1 are from FIRST_PASSED on. */
-static void pass_descriptors(const int passed[MOST_PASSED])
-{
-	int high[MOST_PASSED], count = 0;
-
-	/* Out of the way of one another. */
-	for (int i = 0; i < MOST_PASSED; i++)
-		if (passed[i] >= 0 && (high[count++] = fcntl(passed[i], F_DUPFD_CLOEXEC, FIRST_PASSED + MOST_PASSED)) < 0)
-			die("fcntl");
-	for (int i = 0; i < count; i++)
-		if (dup2(high[i], FIRST_PASSED + i) < 0)
-			die("dup2");
-	syscall(SYS_close_range, FIRST_PASSED + count, ~0u, 0);
 }
 
 /*
@@ -187,7 +190,7 @@ static void be_init(void)
  * The program, or with `init` its parent, is the first process of a process namespace: what it has started itself ends
  * with it, however it ends. It has a session of its own, because User-Mode Linux signals its whole group when it panics.
  */
-static pid_t start(char **argv, int count, const int passed[MOST_PASSED], int output, bool init)
+static pid_t start(char **argv, int count, const struct passed *passed, int output, bool init, struct rights rights)
 {
 	char **words = calloc((size_t)count + 1, sizeof *words);
 	sigset_t kept;
@@ -208,7 +211,10 @@ static pid_t start(char **argv, int count, const int passed[MOST_PASSED], int ou
 		be_init();
 	setsid();
 	set_streams(output);
-	pass_descriptors(passed);
+	if (!passed_take(passed))
+		die("descriptors");
+	if (!drop_privileges(rights.user, rights.capabilities) || (!init && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0))
+		die("privileges");
 	/* Sent to all processes of a unit or a terminal, these would end the guest before it can end in order. */
 	sigemptyset(&kept);
 	sigaddset(&kept, SIGTERM);
@@ -571,19 +577,23 @@ int main(int argc, char **argv)
 	}
 	close(nothing);
 	if (options.helper_count > 0) {
-		int served = listen_for_helper();
+		struct passed served = { .count = 0 };
 		int output = options.debug ? -1 : messages_open(&machine.helper_messages);
-		machine.helper = start(options.helper, options.helper_count, (int[]){ served, -1 }, output, false);
-		close(served);
+		passed_add(&served, listen_for_helper());
+		machine.helper = start(options.helper, options.helper_count, &served, output, false, ALL_RIGHTS);
+		passed_close(&served);
 		if (output >= 0)
 			close(output);
 	}
 	int words = argc - (int)(options.hypervisor - argv);
-	machine.hypervisor = start(options.hypervisor, words, (int[]){ ends[1], qmp_ends[1] }, -1, options.init);
-	if (ends[1] >= 0)
-		close(ends[1]);
-	if (options.qmp)
-		close(qmp_ends[1]);
+	struct passed passed = { .count = 0 };
+	passed_add(&passed, ends[1]);
+	passed_add(&passed, qmp_ends[1]);
+	for (int i = 0; i < options.pass_count; i++)
+		if (!passed_open(&passed, options.pass[i], SHARE_SOCKET))
+			die(options.pass[i]);
+	machine.hypervisor = start(options.hypervisor, words, &passed, -1, options.init, options.rights);
+	passed_close(&passed);
 	qmp_init(&machine.qmp, qmp_ends[0]);
 	if (options.boot_seconds > 0)
 		machine.boot_deadline = now() + (int64_t)options.boot_seconds * 1000;

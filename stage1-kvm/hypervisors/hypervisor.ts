@@ -39,11 +39,18 @@ export interface Machine extends Pick<Host, "programs" | "environment"> {
 	readonly parameters: readonly string[];
 }
 
+/** What a hypervisor may do on the host, beside what it got opened. */
+export interface Rights {
+	/** A user of its own: {@link machineUser}. undefined: root, with the capabilities and no others. */
+	readonly user: number | undefined;
+	/** Bits of capabilities(7). */
+	readonly capabilities: bigint;
+}
+
 /** What the monitor starts; the first word of each is the program. */
 export interface MachineCommand {
 	/**
-	 * Serves the files of the guest: descriptor 3 is a listening socket at {@link SHARE_SOCKET}. Empty when the
-	 * hypervisor does it itself.
+	 * Serves the files of the guest on the listening socket that is descriptor 3. Empty when the hypervisor does it itself.
 	 */
 	readonly helper: readonly string[];
 	/** Descriptor 1 and 2 are for the guest's console and messages, 0 is empty. */
@@ -53,6 +60,9 @@ export interface MachineCommand {
 	 * hypervisor is that channel.
 	 */
 	readonly cid: number | undefined;
+	/** What the monitor opens for the hypervisor, stage1-kvm/host/passed.h: the descriptors after the two above. */
+	readonly passed: readonly string[];
+	readonly rights: Rights;
 	/** Descriptor 4 of the hypervisor speaks QMP and says when the guest was stopped. */
 	readonly qmp: boolean;
 	/** The hypervisor ends itself by a signal, which the first process of a namespace cannot. */
@@ -69,5 +79,10 @@ export interface Hypervisor {
 	find(host: Host): (machine: Machine) => MachineCommand;
 }
 
-/** Relative to the pod directory, which is the working directory of both programs. */
-export const SHARE_SOCKET = "virtiofs.sock";
+/**
+ * A user that nobody else on the host is: numbers from 0x70000000 on belong to no range that systemd or shadow hand out
+ * (systemd, docs/UIDS-GIDS). Random, as the UUID is.
+ */
+export function machineUser(uuid: string): number {
+	return 0x7000_0000 + Number.parseInt(uuid.slice(0, 7), 16);
+}

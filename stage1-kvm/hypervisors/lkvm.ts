@@ -3,6 +3,7 @@ import * as path from "node:path";
 import { fail } from "../../lib/errors.ts";
 import { stage1Rootfs } from "../../stage1/pod-paths.ts";
 import { requireHardware } from "./accelerator.ts";
+import { FILE_SERVER_RIGHTS } from "./file-server.ts";
 import { findProgram } from "./find-program.ts";
 import type { Hypervisor, Machine } from "./hypervisor.ts";
 import { diskParameters, kernelParameters } from "./kernel-parameters.ts";
@@ -40,6 +41,8 @@ export const lkvm: Hypervisor = {
 			helper: [],
 			hypervisor: [program, ...lkvmArguments(machine)],
 			cid: contextId(machine.uuid),
+			passed: [],
+			rights: FILE_SERVER_RIGHTS,
 			qmp: false,
 			init: false,
 			environment: { HOME: home },

@@ -2,7 +2,7 @@ import * as path from "node:path";
 import { createLog } from "../../lib/log.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import { findProgram } from "./find-program.ts";
-import { type Hypervisor, type Machine, SHARE_SOCKET } from "./hypervisor.ts";
+import { type Hypervisor, type Machine, machineUser } from "./hypervisor.ts";
 import { diskParameters, kernelParameters } from "./kernel-parameters.ts";
 import { requireKernel } from "./require-kernel.ts";
 
@@ -22,12 +22,27 @@ export const qemu: Hypervisor = {
 			helper: [helper, ...shareArguments(machine)],
 			hypervisor: [program, ...qemuArguments(machine, accelerator.name)],
 			cid: undefined,
+			passed: passedFiles(machine),
+			rights: { user: machineUser(machine.uuid), capabilities: 0n },
 			qmp: true,
 			init: false,
 			environment: {},
 		});
 	},
 };
+
+/** The number of the first descriptor of {@link passedFiles}; the control channel and QMP are before it. */
+const FIRST_PASSED = 5;
+
+/** QEMU is of a user who may open nothing of the host's. */
+function passedFiles({ programs, nics, disks }: Machine): string[] {
+	return [
+		"share",
+		`read:${kernelPath(programs)}`,
+		...nics.map(({ tap }) => `tap:${tap}`),
+		...disks.map(({ node, readOnly }) => `${readOnly ? "read" : "write"}:${node}`),
+	];
+}
 
 /** virtiofsd(1) of QEMU 7.2: it leaves the host's file system and keeps a few capabilities. */
 export function shareArguments(machine: Machine): string[] {
@@ -51,6 +66,8 @@ const ACCELERATORS = {
 
 /** qemu(1). Nothing of it comes from an image: names and paths are the host's own. */
 export function qemuArguments(machine: Machine, accelerator: "kvm" | "tcg"): string[] {
+	const firstNic = FIRST_PASSED + 2;
+	const firstDisk = firstNic + machine.nics.length;
 	return [
 		...ACCELERATORS[accelerator],
 		...["-smp", String(machine.cpus)],
@@ -59,7 +76,7 @@ export function qemuArguments(machine: Machine, accelerator: "kvm" | "tcg"): str
 		...["-m", String(machine.memoryMiB), "-uuid", machine.uuid, "-name", `rkt-${machine.uuid}`],
 		...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-monitor", "none"],
 		...["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
-		...["-chardev", `socket,id=root,path=${SHARE_SOCKET}`],
+		...["-chardev", `socket,id=root,fd=${FIRST_PASSED}`],
 		...["-device", "vhost-user-fs-pci,chardev=root,tag=root"],
 		...["-device", "virtio-serial-pci"],
 		...["-chardev", "stdio,id=console,signal=off", "-device", "virtconsole,chardev=console"],
@@ -67,19 +84,21 @@ export function qemuArguments(machine: Machine, accelerator: "kvm" | "tcg"): str
 		...["-chardev", "socket,id=control,fd=3"],
 		...["-device", "virtserialport,chardev=control,name=rkt.control"],
 		...["-object", "rng-random,id=random,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=random"],
-		...machine.nics.flatMap(({ tap, mac, mtu }, index) => [
+		...machine.nics.flatMap(({ mac, mtu }, index) => [
 			"-netdev",
-			`tap,id=net${index},ifname=${tap},script=no,downscript=no`,
+			`tap,id=net${index},fd=${firstNic + index}`,
 			"-device",
 			`virtio-net-pci,netdev=net${index},mac=${mac},host_mtu=${mtu},romfile=`,
 		]),
-		...machine.disks.flatMap(({ name, node, readOnly }, index) => [
+		...machine.disks.flatMap(({ name, readOnly }, index) => [
+			"-add-fd",
+			`fd=${firstDisk + index},set=${index}`,
 			"-blockdev",
-			`host_device,node-name=disk${index},filename=${node},read-only=${readOnly ? "on" : "off"}`,
+			`host_device,node-name=disk${index},filename=/dev/fdset/${index},read-only=${readOnly ? "on" : "off"}`,
 			"-device",
 			`virtio-blk-pci,drive=disk${index},serial=${name}`,
 		]),
-		...["-kernel", kernelPath(machine.programs)],
+		...["-kernel", `/proc/self/fd/${FIRST_PASSED + 1}`],
 		...["-append", parameters(machine, accelerator).join(" ")],
 	];
 }

@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { fail } from "../../lib/errors.ts";
+import { FILE_SERVER_RIGHTS } from "./file-server.ts";
 import { findProgram } from "./find-program.ts";
 import type { Hypervisor, Machine } from "./hypervisor.ts";
 import { diskParameters, kernelParameters } from "./kernel-parameters.ts";
@@ -18,6 +19,8 @@ export const uml: Hypervisor = {
 			helper: [],
 			hypervisor: [program, ...umlArguments(machine)],
 			cid: undefined,
+			passed: [],
+			rights: FILE_SERVER_RIGHTS,
 			qmp: false,
 			init: true,
 			environment: { TMPDIR: "/dev/shm" },

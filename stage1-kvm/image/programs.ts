@@ -4,9 +4,19 @@ import { compileStatic } from "../../stage1/rootfs/root-file-system.ts";
 /** The programs of the control channel and of the guest, by name: sources below stage1-kvm. */
 const PROGRAMS = {
 	monitor: [
-		...["monitor", "sessions", "messages", "qmp", "attach", "machined", "machine-root", "dbus", "vsock"].map(
-			(name) => `host/${name}.c`,
-		),
+		...[
+			"monitor",
+			"sessions",
+			"messages",
+			"qmp",
+			"attach",
+			"machined",
+			"machine-root",
+			"dbus",
+			"vsock",
+			"passed",
+			"privileges",
+		].map((name) => `host/${name}.c`),
 		"protocol/notify.c",
 		"protocol/frames.c",
 	],

@@ -60,8 +60,9 @@ export function openAppRoot(syscall: Syscall, directory: string, owner = 0): App
 			depth + 1,
 		);
 		try {
-			make(parentFd, name);
+			makeAs(syscall, owner, () => make(parentFd, name));
 		} catch (error) {
+			if (isErrno(error, "EACCES")) notInVolume(target, error);
 			if (isErrno(error, "ENOTDIR")) invalidPath(directory, target);
 			if (!isErrno(error, "EEXIST")) throw error;
 			return ensure(danglingTarget(directory, parentFd, parent, name), make, depth + 1);
@@ -89,6 +90,23 @@ export function openAppRoot(syscall: Syscall, directory: string, owner = 0): App
 		},
 		close: () => fs.closeSync(rootFd),
 	};
+}
+
+/** In a volume whose owners are mapped only users of the pod can make files; there it is done as its root. */
+function makeAs(syscall: Syscall, owner: number, make: () => void): void {
+	try {
+		make();
+	} catch (error) {
+		if (owner === 0 || !isErrno(error, "EOVERFLOW")) throw error;
+		syscall.withFileOwner(owner, make);
+	}
+}
+
+function notInVolume(target: string, cause: unknown): never {
+	return fail("path-in-image-invalid", `${target} is missing, and root of the pod may not make it there`, {
+		hint: "it lies in a volume: make it on the host first",
+		cause,
+	});
 }
 
 function relative(target: string): string {

@@ -20,7 +20,7 @@ import type { AppDevice, AppStreams, AppUnit } from "../units/app-unit.ts";
 import { socketUnitName } from "../units/socket-unit.ts";
 import { describeDevice, isDevice, makePodNode } from "../volumes/device-node.ts";
 import { ensureEmptyVolume } from "../volumes/empty-volume.ts";
-import { mountInApp } from "../volumes/mount-volume.ts";
+import { type HostMount, mountInApp } from "../volumes/mount-volume.ts";
 import { type AppMount, resolveMounts } from "../volumes/resolve-mounts.ts";
 import { parseVolumeBounds, VOLUME_BOUNDS_VARIABLE } from "../volumes/volume-bounds.ts";
 import { readAccounts } from "./accounts.ts";
@@ -51,6 +51,8 @@ export interface AppContext {
 	readonly streams: AppStreams;
 	readonly metadataUrl: string | undefined;
 	readonly sockets: AssignedSockets;
+	/** Descriptor of a user namespace with the pod's users, for what comes from the host. */
+	readonly volumeUsers: number | undefined;
 	/** The environment of the entry point. */
 	readonly environment: Readonly<Record<string, string>>;
 }
@@ -134,9 +136,7 @@ function mountVolume(
 	const recursive = volume.recursive ?? true;
 	const { stat, place } = mountInApp(context.syscall, root, {
 		...{ name, source, target, readOnly, recursive },
-		...(volume.kind === "host"
-			? { bounds: parseVolumeBounds(context.environment[VOLUME_BOUNDS_VARIABLE]) }
-			: {}),
+		...(volume.kind === "host" ? hostVolumeParts(context, name) : {}),
 		...(context.shift === 0 ? {} : { replaceDevice: (stat) => makePodNode(context, stat, readOnly) }),
 	});
 	return isDevice(stat) ? { place, device: { ...describeDevice(stat), readOnly } } : { place };
@@ -145,6 +145,18 @@ function mountVolume(
 /** docker makes it, and images rely on that. */
 function makeWorkingDirectory({ app }: PodApp, root: AppRoot): void {
 	if (app.workingDirectory) fs.closeSync(root.ensureDirectory(app.workingDirectory));
+}
+
+function hostVolumeParts(
+	{ environment, volumeUsers, log }: AppContext,
+	name: string,
+): Pick<HostMount, "bounds" | "owners"> {
+	const onRefused = (): void =>
+		log.info(`${name}: its file system cannot give files other owners, they belong to strangers in the pod`);
+	return {
+		bounds: parseVolumeBounds(environment[VOLUME_BOUNDS_VARIABLE]),
+		owners: volumeUsers === undefined ? undefined : { userNamespace: volumeUsers, onRefused },
+	};
 }
 
 interface SpecParts {

@@ -29,6 +29,8 @@ export interface RunContext {
 	readonly environment: Readonly<Record<string, string>>;
 	/** What the pod's user namespace adds to ids; 0 without one. */
 	readonly shift: number;
+	/** Descriptor of a user namespace with the pod's users, when it has some and volumes of the host. */
+	readonly volumeUsers: number | undefined;
 	readonly streams: AppStreams;
 	readonly sockets: AssignedSockets;
 	/** Steps back to the namespaces of the caller, latest first. */
@@ -51,9 +53,23 @@ export async function makeRunContext(
 		...{ backend, syscall, log, pod, options, environment },
 		sockets: findSockets({ syscall, log, pod, options, environment }),
 		shift: Number(options.privateUsers?.split(":")[0] ?? 0),
+		volumeUsers: await openVolumeUsers(pod, options),
 		streams: await chooseStreams(options),
 		wayBack: [],
 	};
+}
+
+/** Made before the pod's namespaces are entered, because it takes a child. Errors: `user-namespace-failed`. */
+async function openVolumeUsers(
+	{ manifest, apps }: Pod,
+	{ privateUsers }: RunOptions,
+): Promise<number | undefined> {
+	const [shift, count] = privateUsers?.split(":").map(Number) ?? [];
+	const own = apps.flatMap(({ runtime }) => runtime.mounts.flatMap(({ appVolume }) => appVolume ?? []));
+	if (!shift || !count || ![...manifest.volumes, ...own].some(({ kind }) => kind === "host"))
+		return undefined;
+	const { openUserNamespace } = await import("../user-namespace.ts");
+	return openUserNamespace({ shift, count });
 }
 
 /** The administrator's configuration directory. */

@@ -5,6 +5,7 @@ import {
 	AT_EMPTY_PATH,
 	AT_FDCWD,
 	AT_RECURSIVE,
+	MOUNT_ATTR_IDMAP,
 	MOUNT_ATTR_NODEV,
 	MOUNT_ATTR_NOEXEC,
 	MOUNT_ATTR_NOSUID,
@@ -31,6 +32,8 @@ export interface HostMount {
 	readonly recursive: boolean;
 	/** Where the source has to be. */
 	readonly bounds?: VolumeBounds;
+	/** Gives its files to the users of the pod with the same numbers. */
+	readonly owners?: OwnerView | undefined;
 	/** A file of ours, of which no part is a program. */
 	readonly noExec?: boolean;
 	/** Gives the path of a device file to mount in place of a source that is one. */
@@ -43,6 +46,14 @@ export interface Mounted {
 	readonly stat: fs.Stats;
 	/** The path in the app at which it is, without links. */
 	readonly place: string;
+}
+
+/** How files of the host look in a pod with users of its own. */
+export interface OwnerView {
+	/** Descriptor of a user namespace that maps as the pod's does. */
+	readonly userNamespace: number;
+	/** Called where the file system cannot do that: the files belong to strangers then. */
+	readonly onRefused: () => void;
 }
 
 /**
@@ -59,8 +70,8 @@ export function mountInApp(syscall: Syscall, root: AppRoot, mount: HostMount): M
 	}
 	const source = openSource(syscall, mount);
 	const stat = fs.fstatSync(source);
-	const tree =
-		mount.replaceDevice && isDevice(stat) ? replaced(syscall, source, mount.replaceDevice(stat)) : source;
+	const device = isDevice(stat) ? mount.replaceDevice?.(stat) : undefined;
+	const tree = device === undefined ? source : replaced(syscall, source, device);
 	const target = stat.isDirectory() ? root.ensureDirectory(mount.target) : root.ensureFile(mount.target);
 	try {
 		const place = placeInRoot(root, target);
@@ -73,6 +84,7 @@ export function mountInApp(syscall: Syscall, root: AppRoot, mount: HostMount): M
 				},
 			);
 		}
+		if (mount.owners && device === undefined) mapOwners(syscall, tree, mount.owners);
 		syscall.mountSetattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, {
 			set:
 				MOUNT_ATTR_NOSUID |
@@ -130,5 +142,18 @@ function openBounded(syscall: Syscall, mount: HostMount, bounds: VolumeBounds, f
 		return syscall.openTree(fd, "", flags | AT_EMPTY_PATH);
 	} finally {
 		fs.closeSync(fd);
+	}
+}
+
+/** All mounts of the tree or none, mount_setattr(2): with a recursive volume one file system decides for all. */
+function mapOwners(syscall: Syscall, tree: number, { userNamespace, onRefused }: OwnerView): void {
+	try {
+		syscall.mountSetattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, {
+			set: MOUNT_ATTR_IDMAP,
+			userNamespaceFd: userNamespace,
+		});
+	} catch (error) {
+		if (!isErrno(error, "EINVAL", "EPERM", "EOPNOTSUPP")) throw error;
+		onRefused();
 	}
 }

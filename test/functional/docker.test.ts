@@ -147,6 +147,12 @@ t.test("images of a registry", async (t) => {
 		ok(ran, "run, with rkt's own credentials");
 		t.match(ran.stdout, /hello from a layer\r?\n.*1000/s);
 		fs.rmSync(path.join(authD, "r.json"));
+		const strict = await rkt("run", "--net=none", url("app:1"));
+		refused(
+			strict,
+			/nothing vouches for the image/,
+			"the copy that nobody vouched for does not do without the option",
+		);
 	});
 
 	await t.test("what is there is not asked for again", async (t) => {
@@ -255,6 +261,8 @@ t.test("images of a registry", async (t) => {
 		const verified = await rkt("fetch", url("cosigned:1"));
 		ok(verified, "signed with cosign");
 		t.match(verified.stderr, /signature verified:\n.*cosign key [0-9a-f]{64}/);
+		const inspected = await rkt("image", "inspect", verified.stdout.trim());
+		t.match(inspected.stdout, /^signature: verified, cosign:[0-9a-f]{64}$/m, "who signed is on record");
 		await skopeo("copy", "-q", url("app:2"), url("cosigned:1"));
 		refused(
 			await rkt("fetch", url("cosigned:1")),
@@ -322,6 +330,13 @@ t.test("images of a registry", async (t) => {
 			);
 		},
 	);
+
+	await t.test("image commands know what was fetched by its reference", async (t) => {
+		const manifest = JSON.parse(ok(await rkt("image", "cat-manifest", url("app:2")), "cat-manifest"));
+		t.equal(manifest.name, `${NAME}_${PORT}/app`);
+		ok(await rkt("image", "rm", url("app:2")), "rm");
+		refused(await rkt("image", "cat-manifest", url("app:2")), /not in the store/, "it is gone");
+	});
 
 	t.strictSame(tree("tmp"), [], "nothing is left of the downloads");
 });

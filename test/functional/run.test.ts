@@ -280,15 +280,102 @@ t.test("rkt run", async (t) => {
 		t.match(result.stdout, /\/dev\/(pts\/\d+|console)/);
 	});
 
-	t.test("--private-users: root in the pod is nobody outside", async (t) => {
+	t.test("--private-users: root in the pod is nobody outside, and volumes keep their owners", async (t) => {
 		const source = path.join(host.directory, "private");
-		fs.mkdirSync(source);
-		fs.chmodSync(source, 0o777);
-		const result = await host.shell("id -u; touch /inside && stat -c %u /inside; cat /proc/self/uid_map", {
-			pod: ["--private-users"],
-		});
+		fs.mkdirSync(path.join(source, "theirs"), { recursive: true });
+		fs.chownSync(path.join(source, "theirs"), 1000, 1001);
+		fs.chmodSync(path.join(source, "theirs"), 0o700);
+		const volume = [`--volume=data,kind=host,source=${source}`, "--mount=volume=data,target=/data"];
+		const script = `id -u; touch /inside; touch /data/new && mkdir /data/theirs/sub; stat -c '%u:%g %n' /data/*; cat /proc/self/uid_map`;
+		const nested = ["--mount=volume=data,target=/data/nested"];
+		const result = await host.shell(script, { pod: ["--private-users", ...volume, ...nested] });
 		t.equal(result.status, 0, { stderr: result.stderr });
 		t.match(result.stdout, /0\s+[1-9]\d{4,}\s+65536/);
+		t.match(result.stdout, /1000:1001 \/data\/theirs/);
+		const owner = (name: string): number => fs.statSync(path.join(source, name)).uid;
+		t.strictSame([owner("new"), owner("theirs"), owner("nested")], [0, 1000, 0], "on the host as without");
+	});
+
+	t.test("--private-users with a volume that cannot be mapped says so", async (t) => {
+		const lower = path.join(host.directory, "lower");
+		const source = path.join(host.directory, "unmapped");
+		for (const one of [lower, source]) fs.mkdirSync(one);
+		fs.writeFileSync(path.join(lower, "file"), "content\n");
+		const options = `lowerdir=${lower}:${host.configDirectory}`;
+		fs.mkdirSync(host.configDirectory, { recursive: true });
+		await execa("mount", ["-t", "overlay", "-o", options, "overlay", source]);
+		t.teardown(() => execa("umount", [source]));
+		const pod = [
+			"--private-users",
+			`--volume=data,kind=host,source=${source}`,
+			"--mount=volume=data,target=/data",
+		];
+		const result = await host.shell("cat /data/file; stat -c %u /data/file", { pod });
+		t.equal(result.status, 0, { stderr: result.stderr });
+		t.match(result.stderr, /volume data: its file system cannot give files other owners/);
+		t.match(result.stdout, /65534/);
+	});
+
+	t.test("who gets users of its own: flags before the configuration, auto where it works", async (t) => {
+		const directory = path.join(host.configDirectory, "isolation.d");
+		fs.mkdirSync(directory, { recursive: true });
+		t.teardown(() => fs.rmSync(directory, { recursive: true }));
+		const configure = (privateUsers: string): void => {
+			const content = { rktKind: "isolation", rktVersion: "v1", privateUsers };
+			fs.writeFileSync(path.join(directory, "a.json"), JSON.stringify(content));
+		};
+		const shifted = async (...pod: string[]): Promise<boolean> => {
+			const result = await host.shell("cat /proc/self/uid_map", { pod });
+			t.equal(result.status, 0, { stderr: result.stderr });
+			return /0\s+[1-9]\d{4,}\s+65536/.test(result.stdout);
+		};
+		configure("on");
+		t.equal(await shifted(), true, "on");
+		t.equal(await shifted("--private-users=no"), false, "the flag counts more");
+		configure("auto");
+		t.equal(await shifted(), true, "auto");
+		configure("off");
+		t.equal(await shifted(), false, "off");
+		t.equal(await shifted("--private-users=true"), true, "rkt's own words");
+		t.equal((await host.shell("true", { pod: ["--private-users=perhaps"] })).status, 254);
+		configure("sometimes");
+		t.match((await host.shell("true")).stderr, /a\.json: "privateUsers" is "sometimes"/);
+	});
+
+	t.test("auto goes on without, and on refuses, where files cannot get other owners", async (t) => {
+		const dirs = ["overlay-lower", "overlay-upper", "overlay-work", "overlay-data"];
+		const [lower, upper, work, data] = dirs.map((name) => path.join(host.directory, name)) as [
+			string,
+			string,
+			string,
+			string,
+		];
+		for (const one of [lower, upper, work, data]) fs.mkdirSync(one);
+		const options = `lowerdir=${lower},upperdir=${upper},workdir=${work}`;
+		await execa("mount", ["-t", "overlay", "-o", options, "overlay", data]);
+		t.teardown(() => execa("umount", ["-l", data]));
+		const image = path.join(host.directory, "example.com-busybox.aci");
+		const run = (mode: string) =>
+			host.rkt([
+				`--dir=${data}`,
+				"--insecure-options=image",
+				"run",
+				"--net=none",
+				`--private-users=${mode}`,
+				image,
+				"--exec=/bin/true",
+			]);
+		const auto = await run("auto");
+		t.equal(auto.status, 0, auto.stderr);
+		t.match(
+			auto.stderr,
+			/the pod has no users of its own: the file system of .* cannot show files with other owners/,
+		);
+		const on = await run("yes");
+		t.equal(on.status, 254);
+		t.match(on.stderr, /cannot map the owners/);
+		await host.rkt([`--dir=${data}`, "gc", "--grace-period=0s"]);
+		await host.rkt([`--dir=${data}`, "gc", "--grace-period=0s"]);
 	});
 
 	t.test("--no-overlay gives the same pod without overlayfs", async (t) => {

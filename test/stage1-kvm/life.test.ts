@@ -1,6 +1,8 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import t from "tap";
+import { readRecordedProcess } from "../../stage1/pod-record.ts";
+import { machineUser } from "../../stage1-kvm/hypervisors/hypervisor.ts";
 import { shellApp } from "../stage1/conformance/cases.ts";
 import { makeFixtures } from "../stage1/conformance/run-case.ts";
 import { testLife } from "../stage1/conformance/suite.ts";
@@ -20,13 +22,50 @@ const THE_SAME = {
 	"it is the same systemd": ["an app that ignores SIGTERM is killed", "the stop signal of an image"],
 };
 
-for (const flavor of ["kvm-uml", "kvm"]) {
+for (const flavor of ["kvm-uml", "kvm"] as const) {
 	const place = path.join(directory, flavor);
 	fs.mkdirSync(place);
 	const stage0 = createMiniStage0(place, path.join(distDirectory(), `stage1-${flavor}.aci`));
 
 	const omitted = flavor === "kvm" ? THE_SAME : {};
 	t.test(flavor, async (t) => testLife(t, { stage0, fixtures, omitted }));
+
+	t.test(`${flavor}: the programs that the guest speaks to can do little on the host`, async (t) => {
+		const pod = stage0.prepare([shellApp(fixtures, "while :; do sleep 0.1; done")]);
+		const ended = stage0.run(pod);
+		await stage0.containerPid(pod);
+		t.equal(stage0.enter(pod, "app", ["/bin/sh", "-c", "true"]).status, 0);
+		const processes = processesBelow(readRecordedProcess(pod.directory)?.pid as number);
+		for (const [program, expected] of Object.entries(expectedRights(pod.uuid)[flavor]))
+			t.match(processes.find(({ exe }) => exe.endsWith(program))?.rights, expected, program);
+		t.equal(stage0.call(pod, "stop", ["--force"]).status, 0);
+		await ended;
+		stage0.remove(pod);
+	});
+}
+
+/** What docs/security.md says of the programs on the host that a guest speaks to. */
+function expectedRights(uuid: string) {
+	const caps = (set: string, bounding = set) => ({ CapPrm: set, CapEff: set, CapBnd: bounding });
+	const none = "0".repeat(16);
+	const confined = { CapInh: none, NoNewPrivs: "1" };
+	return {
+		"kvm-uml": { "/rkt/vm/linux": { Uid: "0", ...confined, ...caps("000000000800001f") } },
+		kvm: {
+			"/qemu-system-x86_64": { Uid: `${machineUser(uuid)}`, Seccomp: "2", ...confined, ...caps(none) },
+			"/virtiofsd": { Uid: "0", Seccomp: "2", ...confined, ...caps("00000000880000db", none) },
+		},
+	};
+}
+
+/** Every process below another: its program, and of its /proc/PID/status the first word of each line. */
+function processesBelow(pid: number): { exe: string; rights: Record<string, string> }[] {
+	const children = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean);
+	return children.flatMap((child) => {
+		const lines = fs.readFileSync(`/proc/${child}/status`, "utf8").split("\n");
+		const rights = Object.fromEntries(lines.map((line) => line.split(/:?\s+/, 2)));
+		return [...processesBelow(Number(child)), { exe: fs.readlinkSync(`/proc/${child}/exe`), rights }];
+	});
 }
 
 t.test("a machine that ends without a status is no success", async (t) => {

@@ -15,9 +15,6 @@ import { enterPrivateHost } from "../support/private-host.ts";
  * counts: nspawn takes NET_BIND_SERVICE away, and low ports are free to everybody in the pod instead.
  */
 const CAPABILITIES = "00000000a80421fb";
-/** A host volume keeps the owners of the host, who are strangers in the pod. */
-const STRANGERS_VOLUME = { status: 1, lines: ["refused", /\/data\/y: Permission denied/] };
-
 const DIFFERENT: Readonly<Record<string, Partial<ConformanceCase>>> = {
 	"hooks are confined as the app is": {
 		lines: [/^uid=1000 gid=100/, `CapBnd:\t${CAPABILITIES}`, "Seccomp:\t2"],
@@ -26,10 +23,6 @@ const DIFFERENT: Readonly<Record<string, Partial<ConformanceCase>>> = {
 		lines: [..."Prm Eff Bnd".split(" ").map((set) => `Cap${set}:\t${CAPABILITIES}`), "Seccomp:\t2"],
 	},
 	"removed capabilities": { lines: ["CapEff:\t00000000a80421fa"] },
-	"a read-only root with a writable volume": STRANGERS_VOLUME,
-	"volumes in the app's /dev, one of them read-only": {
-		lines: ["content", /\/dev\/data\/kept: Permission denied/, "refused", "/dev/sub 755", "deep"],
-	},
 };
 
 enterPrivateHost();

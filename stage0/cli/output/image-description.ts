@@ -37,13 +37,18 @@ function origin({ record, manifest }: InspectedImage): Line[] {
 	return [
 		["format", record.layers === undefined ? "ACI" : "OCI layers"],
 		["source", printable(record.source)],
-		["signature", record.insecure ? "not checked" : "verified"],
+		["signature", signature(record)],
 		["imported", fullTime(new Date(record.importTime))],
 		["last used", fullTime(new Date(record.lastUsed))],
 		...digest("manifest digest", "manifestHash"),
 		...digest("configuration digest", "imageId"),
 		...record.dependencies.map(({ imageName }): Line => ["depends on", imageName]),
 	];
+}
+
+function signature({ insecure, signer }: InspectedImage["record"]): string {
+	if (insecure) return "not checked";
+	return signer === undefined ? "verified" : `verified, ${printable(signer)}`;
 }
 
 function places({ record, sizes, tree }: InspectedImage): Line[] {

@@ -37,7 +37,13 @@ export const PREPARE_OPTIONS: readonly OptionSpec[] = [
 	list("set-env", "environment variable for all apps: NAME=VALUE"),
 	list("set-env-file", "file with environment variables for all apps, one NAME=VALUE a line"),
 	flag("no-overlay", "copy the images instead of using overlayfs"),
-	flag("private-users", "run the pod in user namespaces"),
+	text(
+		"private-users",
+		"run the pod in user namespaces: yes, no, or auto (where it works); no unless configured",
+		{
+			bare: "yes",
+		},
+	),
 	text("pod-manifest", "path of a ready pod manifest, instead of images and their flags"),
 ];
 

@@ -219,6 +219,25 @@ t.test("how large virtual machines are: each member by itself, in clear where it
 	t.end();
 });
 
+t.test("which users pods get: the last directory counts, nothing else is known", (t) => {
+	const isolation = (privateUsers: string) => ({ rktKind: "isolation", rktVersion: "v1", privateUsers });
+	const system = configDirectory(t, { "isolation.d/vendor.json": isolation("auto") });
+	const local = configDirectory(t, { "isolation.d/own.json": isolation("off") });
+	t.strictSame(loadConfig({ system }).isolation, { privateUsers: "auto" });
+	const config = loadConfig({ system, local });
+	t.strictSame(renderConfig(config).stage0.at(-1), isolation("off"));
+	for (const files of [
+		{ "isolation.d/a.json": isolation("yes") },
+		{ "isolation.d/a.json": isolation("on"), "isolation.d/b.json": isolation("on") },
+	] as Files[]) {
+		t.throws(() => loadConfig({ local: configDirectory(t, files) }), {
+			code: "config-invalid",
+			message: /isolation\.d\/[ab]\.json: "privateUsers" is /,
+		});
+	}
+	t.end();
+});
+
 t.test("credentials that others can read give a warning, not a refusal", (t) => {
 	const local = configDirectory(t, { "auth.d/a.json": basic(["a.com"]) });
 	t.strictSame(loadConfig({ local }).warnings, []);
@@ -254,7 +273,7 @@ t.test("registries", (t) => {
 			registries: ["registry-1.docker.io", "quay.io"],
 			mirrors: [mirror, { location: "m.test" }],
 		}),
-		"registries.d/lab.json": registries({ registries: ["lab.test:5000"], insecure: ["http"] }),
+		"registries.d/lab.json": registries({ registries: ["Lab.test:5000"], insecure: ["http"] }),
 	});
 	const user = configDirectory(t, { "registries.d/lab.json": registries({ registries: ["quay.io"] }) });
 	const none = { http: false, tls: false };

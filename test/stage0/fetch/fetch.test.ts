@@ -342,8 +342,10 @@ async function testUrlsAndFiles(t: Test, { server, good, stranger, publish }: Wo
 			url: "https://a.com/b.aci",
 		});
 		t.strictSame(type("cimd:aci-archive:v=0:file%3A%2F%2F%2Fb.aci"), { type: "file", path: "/b.aci" });
+		t.strictSame(type("docker:busybox"), { type: "docker", reference: busybox });
 		for (const bad of [
-			"docker:busybox",
+			"docker:",
+			"docker:/busybox",
 			"docker://",
 			"docker://A/b",
 			"docker://host/a?b",

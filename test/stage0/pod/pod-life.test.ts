@@ -4,10 +4,10 @@ import * as path from "node:path";
 import t from "tap";
 import { readMounts } from "../../../lib/mountinfo.ts";
 import { createLinuxSyscall } from "../../../lib/syscall/linux.ts";
+import { allocateUserRange } from "../../../stage0/pod/allocate-user-range.ts";
 import { podPlace } from "../../../stage0/pod/pod-directories.ts";
 import { observePod, tryLockPod } from "../../../stage0/pod/pod-lock.ts";
 import { createPod, toGarbage, toPrepared, toRun } from "../../../stage0/pod/transitions.ts";
-import { allocateUserRange } from "../../../stage0/pod/user-range.ts";
 import { distDirectory } from "../../support/dist-directory.ts";
 import { enterPrivateHost } from "../../support/private-host.ts";
 import { readSourceFiles } from "../../support/source-files.ts";
@@ -52,7 +52,7 @@ t.test("states, locks and transitions", async (t) => {
 	const ranges = Array.from({ length: 20 }, () => {
 		const one = createPod(syscall, data);
 		one.lock.release();
-		return allocateUserRange(syscall, data, one.directory);
+		return allocateUserRange({ syscall, dataDirectory: data, pod: one.directory });
 	});
 	t.equal(new Set(ranges.map((range) => range.shift)).size, ranges.length, "no range is given twice");
 	t.ok(
@@ -334,7 +334,7 @@ t.test("SIGKILL at every step of prepare, run, rm and gc", async (t) => {
 		};
 		const killed: boolean[] = [];
 		if (/^(embryo|prepare)/.test(point)) {
-			killed.push(await crash("prepare", host.stage1, host.app));
+			killed.push(await crash("prepare", "--private-users", host.stage1, host.app));
 			killed.push(await crash("run", host.stage1, "--net=none", "--no-overlay", host.app));
 		} else if (/^run/.test(point)) {
 			killed.push(await crash("run", host.stage1, "--net=none", "--private-users", host.app));

@@ -12,6 +12,7 @@ import { createLinuxSyscall } from "../../../lib/syscall/linux.ts";
 import { loadConfig } from "../../../stage0/config/load-config.ts";
 import type { OciImage } from "../../../stage0/oci/image-source.ts";
 import { parseChallenges } from "../../../stage0/registry/challenge.ts";
+import { endpointsOf } from "../../../stage0/registry/endpoint.ts";
 import { fetchManifest } from "../../../stage0/registry/fetch-manifest.ts";
 import { openRegistry, type RegistryOptions } from "../../../stage0/registry/registry.ts";
 import { choosePlatformManifest, openRegistryImage } from "../../../stage0/registry/registry-image.ts";
@@ -643,6 +644,10 @@ t.test("plain http only where it is allowed, and mirrors", async (t) => {
 	t.strictSame(registry.requests, [], "all came from the mirror");
 	mirror.intercept = sending(layer.digest, Buffer.from("evil"));
 	t.match(await client.code("app:1"), /mismatch|truncated/, "what a mirror gives is checked");
+	mirror.intercept = sending(layer.digest, Buffer.alloc(layer.blob.length));
+	const opened = await newClient(registry, { insecure: strict, config: mirrored }).open("app:1");
+	await t.rejects(collect(opened.openLayer(0)), { code: "oci-digest-mismatch" });
+	t.same(await collect(opened.openLayer(0)), layer.blob, "a second time the registry itself is asked");
 	mirror.intercept = (_, response) => {
 		response.writeHead(404).end();
 		return true;
@@ -652,6 +657,25 @@ t.test("plain http only where it is allowed, and mirrors", async (t) => {
 	t.match(second.lines.join("\n"), /mirror 127\.0\.0\.1:\d+: /);
 	await mirror.close();
 	t.equal(await second.code("app:1"), "ok", "a mirror that is down is passed over");
+});
+
+t.test("endpoints", (t) => {
+	const mirror = { host: "m.test", prefix: "hub", insecure: { http: true, tls: false } };
+	const none = { http: false, tls: false };
+	const config = { registries: new Map([["docker.io", { mirrors: [mirror], insecure: none }]]) };
+	const endpoints = (name: string, everywhere = none) => endpointsOf(referenceOf(name), config, everywhere);
+	const hub = { host: "registry-1.docker.io", repository: "library/a", insecure: none };
+	t.strictSame(endpoints("a"), [
+		{ host: "m.test", repository: "hub/library/a", insecure: mirror.insecure },
+		hub,
+	]);
+	t.strictSame(endpoints("quay.io/a"), [{ host: "quay.io", repository: "a", insecure: none }]);
+	const all = { http: true, tls: true };
+	t.strictSame(
+		endpoints("a", all).map(({ insecure }) => insecure),
+		[all, all],
+	);
+	t.end();
 });
 
 t.test("references", (t) => {

@@ -1,15 +1,15 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { Readable } from "node:stream";
-import { buildSync } from "esbuild";
 import t, { type Test } from "tap";
 import { createLinuxSyscall } from "../../../lib/syscall/linux.ts";
 import { createBlobWriter } from "../../../stage0/store/blob-writer.ts";
 import { openStore, type Store } from "../../../stage0/store/store.ts";
 import { digestTree } from "../../../stage0/store/tree-hash.ts";
 import { type AciEntry, imageManifest, type ManifestOptions, makeAci } from "../../support/make-aci.ts";
+import { buildStoreWorker, outcome } from "../../support/store-worker.ts";
 
 const syscall = createLinuxSyscall();
 const scratch = fs.mkdtempSync("/var/tmp/rkt-store-test-");
@@ -79,31 +79,7 @@ function rejects(t: Test, promise: Promise<unknown>, code: string, message?: Reg
 	return t.rejects(promise, { code, ...(message && { message }) });
 }
 
-/** The worker with crash points, as a program of its own. */
-const worker = path.join(scratch, "worker.cjs");
-buildSync({
-	entryPoints: ["test/stage0/store/store-worker.ts"],
-	outfile: worker,
-	bundle: true,
-	platform: "node",
-	format: "cjs",
-	packages: "external",
-	define: { __CRASH_POINTS__: "true" },
-	logLevel: "error",
-});
-
-const environment = { ...process.env, NODE_PATH: path.resolve("node_modules") };
-
-function startWorker(args: readonly string[]): ChildProcess {
-	return spawn(process.execPath, [worker, ...args], { stdio: ["ignore", "pipe", "pipe"], env: environment });
-}
-
-function outcome(child: ChildProcess): Promise<{ status: number | null; stdout: string; stderr: string }> {
-	const text = { stdout: "", stderr: "" };
-	child.stdout?.on("data", (chunk) => (text.stdout += chunk));
-	child.stderr?.on("data", (chunk) => (text.stderr += chunk));
-	return new Promise((resolve) => child.once("close", (status) => resolve({ status, ...text })));
-}
+const worker = buildStoreWorker(scratch);
 
 t.test(
 	"import: the image has the ID of its uncompressed archive, whatever it was compressed with",
@@ -594,7 +570,7 @@ t.test("fifty processes import and render one image at once", async (t) => {
 	});
 	const imports = await Promise.all(
 		Array.from({ length: 50 }, (_, index) =>
-			outcome(startWorker([store.data, index % 2 ? "import" : "import-render", file])),
+			outcome(worker.start([store.data, index % 2 ? "import" : "import-render", file])),
 		),
 	);
 	for (const { status, stdout, stderr } of imports) if (status !== 0 || stdout !== `${key}\n`) t.fail(stderr);
@@ -603,7 +579,7 @@ t.test("fifty processes import and render one image at once", async (t) => {
 	const blob = fs.readFileSync(blobOf(store, key));
 	t.equal(`sha512-${createHash("sha512").update(blob).digest("hex")}`, key);
 	const renders = await Promise.all(
-		Array.from({ length: 20 }, () => outcome(startWorker([store.data, "render", key]))),
+		Array.from({ length: 20 }, () => outcome(worker.start([store.data, "render", key]))),
 	);
 	t.strictSame(new Set(renders.map(({ stdout }) => stdout.trim())), new Set([store.treeOf(key).treeId]));
 	t.equal((await store.verifyTree(key)).state, "verified");
@@ -632,9 +608,7 @@ t.test("SIGKILL at every step leaves a store that works and can be swept", async
 			if (action === "remove-tree") await store.ensureTree(key);
 			const tree = () => store.treeOf(key).treeId;
 			const argument = action.startsWith("import") ? file : action === "remove-tree" ? tree() : key;
-			const child = spawnSync(process.execPath, [worker, store.data, action, argument], {
-				env: { ...environment, RKT_CRASH_AT: point },
-			});
+			const child = worker.run([store.data, action, argument], { crashAt: point });
 			t.equal(child.signal, "SIGKILL", point);
 			const there = store.list().length;
 			t.ok(there === 0 || store.manifestText(key).length > 0, `${point}: an image is whole or absent`);
@@ -659,7 +633,7 @@ t.test("SIGKILL at any time of an import loses no other image", async (t) => {
 		compress: true,
 	});
 	for (let delay = 20; delay < 400; delay += 38) {
-		const child = startWorker([store.data, "import", file]);
+		const child = worker.start([store.data, "import", file]);
 		const ended = outcome(child);
 		setTimeout(() => child.kill("SIGKILL"), delay);
 		await ended;
@@ -710,13 +684,7 @@ t.test(
 		const key = await add(store, "example.com/app");
 		for (const directory of [scratch, path.dirname(store.data)]) fs.chmodSync(directory, 0o755);
 		const group = fs.statSync(store.data).gid;
-		const list = (gid: number) =>
-			spawnSync(process.execPath, [worker, store.data, "list"], {
-				env: environment,
-				uid: 65534,
-				gid,
-				encoding: "utf8",
-			});
+		const list = (gid: number) => worker.run([store.data, "list"], { uid: 65534, gid });
 		t.equal(list(group).stdout, `${key}\n`);
 		t.match(list(65534).stderr, /^data-directory-unusable: .*data/);
 	},
