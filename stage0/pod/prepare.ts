@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { crashPoint } from "../../lib/crash-point.ts";
 import { fail } from "../../lib/errors.ts";
+import { syncFiles } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import * as podPaths from "../../stage1/pod-paths.ts";
 import { allocateUserRange } from "./allocate-user-range.ts";
@@ -76,15 +77,6 @@ export async function preparePod(
 	crashPoint("prepare-trees-made");
 	if (request.overlay) write(podPaths.overlayPreparedPath(directory), "", 0o644);
 	if (request.durable) await syncFiles(written);
-}
-
-/** All at once: the file system then writes its journal once or twice and not for each file. */
-async function syncFiles(files: readonly string[]): Promise<void> {
-	const sync = async (file: string): Promise<void> => {
-		const handle = await fs.promises.open(file, "r");
-		await handle.sync().finally(() => handle.close());
-	};
-	await Promise.all(files.map(sync));
 }
 
 /** With one tree for both, the directories of the app would appear inside the root of stage1. */

@@ -57,6 +57,7 @@ export function collectLayers(
 	if (alone === undefined) return [];
 	try {
 		const named = namedLayers(layout);
+		if (named === undefined) return [];
 		const all = [...new Set([...unpackedLayers(layout), ...packedLayers(layout)])];
 		const unused = all.filter(
 			(hex) => !named.has(hex) && (only?.has(`sha256:${hex}`) ?? true) && ageOf(layout, hex) >= graceMs,
@@ -92,10 +93,12 @@ function lockAlone(layout: StoreLayout, syscall: Syscall): number | undefined {
 	}
 }
 
-function namedLayers(layout: StoreLayout): Set<string> {
+/** Undefined when the list of a tree is damaged, which may be that of a running pod. */
+function namedLayers(layout: StoreLayout): Set<string> | undefined {
 	const ofImages = recordedKeys(layout).flatMap((key) => readRecord(layout, key)?.layers ?? []);
-	const ofTrees = listDirectory(layout.treeDirectory).flatMap((id) => readTreeLayers(layout.tree(id)) ?? []);
-	return new Set([...ofImages, ...ofTrees].map(layerHex));
+	const ofTrees = listDirectory(layout.treeDirectory).map((id) => readTreeLayers(layout.tree(id)));
+	if (ofTrees.includes(null)) return undefined;
+	return new Set([...ofImages, ...ofTrees.flatMap((layers) => layers ?? [])].map(layerHex));
 }
 
 function removeLayer(layout: StoreLayout, syscall: Syscall, hex: string): boolean {

@@ -1,29 +1,27 @@
 import { createHash } from "node:crypto";
 import * as path from "node:path";
-import { readTextIfExists, writeFileAtomic } from "../../lib/files.ts";
+import { readTextIfExists } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { encodeStamps, replaceStamps, STAMPS_FILE } from "./tree-stamps.ts";
 import { describeTree } from "./tree-walk.ts";
 
-/** What was written beside a tree. */
+/** What is to be written beside a tree. */
 export interface TreeRecord {
-	/** `sha512-` and 128 hex digits, of the list of files. */
-	readonly hash: string;
+	/** Texts by the names of their files. */
+	readonly record: Readonly<Record<string, string>>;
 	/** Bytes of file content, a file with several names once. */
 	readonly size: number;
 }
 
 /**
- * Writes down what a tree is, for later checks: `files` has a line for each entry with the digest of its content,
- * `hash` is that of the list, `stamps` says how to tell in a moment that nothing was touched.
+ * Reads a tree whole and says what to write down for later checks: `files` has a line for each entry with the digest of
+ * its content, `hash` is that of the list, `stamps` says how to tell in a moment that nothing was touched.
  */
-export function recordTree(directory: string, syscall: Syscall): TreeRecord {
+export function describeForRecord(directory: string, syscall: Syscall): TreeRecord {
 	const { lines, stamps, size } = describeTree(directory, syscall);
-	const list = lines.map(({ line }) => `${line}\n`).join("");
-	const hash = digest(list);
-	const files = { files: list, [STAMPS_FILE]: encodeStamps(stamps), hash, size: String(size) };
-	for (const [name, text] of Object.entries(files)) writeFileAtomic(path.join(directory, name), text, 0o600);
-	return { hash, size };
+	const files = lines.map(({ line }) => `${line}\n`).join("");
+	const record = { files, [STAMPS_FILE]: encodeStamps(stamps), hash: digest(files), size: String(size) };
+	return { record, size };
 }
 
 function digest(list: string): string {

@@ -10,7 +10,7 @@ import { imageNotFound, intactRecord } from "./image-store.ts";
 import type { StoreLayout } from "./layout.ts";
 import { acquireLock } from "./named-lock.ts";
 import { partsOf, treeIdOf } from "./tree-images.ts";
-import { treeDirectories, treeLowers } from "./tree-layers.ts";
+import { readTreeLayers, treeDirectories, treeLowers } from "./tree-layers.ts";
 import { isUntouched } from "./tree-stamps.ts";
 import type { DamagedFile, TreeVerdict } from "./verify-tree.ts";
 
@@ -74,14 +74,15 @@ export function createTreeStore(layout: StoreLayout, syscall: Syscall): TreeStor
 				return tree;
 			}
 			const { writeTree } = await import("./write-tree.ts");
-			await writeTree(layout, syscall, { record, treeId: tree.treeId, rebuild });
+			const damaged = readTreeLayers(layout.tree(tree.treeId)) === null;
+			await writeTree(layout, syscall, { record, treeId: tree.treeId, rebuild: rebuild || damaged });
 			return { ...tree, lowers: treeLowers(layout, tree.treeId) };
 		},
 		partsOf: (key) => partsOf(layout, requireRecord(layout, key)),
 		lowersOf: (treeId) => treeLowers(layout, treeId),
 		verifyTree: async (key) => {
-			const { treeId, rendered } = locateTree(layout, requireRecord(layout, key));
-			if (!rendered) return { state: "not-rendered" };
+			const treeId = treeIdOf(layout, requireRecord(layout, key));
+			if (!isMarked(layout, treeId)) return { state: "not-rendered" };
 			const { verifyTree } = await import("./verify-tree.ts");
 			return verifyTree(layout, syscall, treeId);
 		},
@@ -97,12 +98,15 @@ export function createTreeStore(layout: StoreLayout, syscall: Syscall): TreeStor
 			return verifyArchive(layout, requireRecord(layout, key));
 		},
 		entriesOf: async (key) => {
-			const { lowers } = await store.ensureTree(key);
+			const { lowers, treeId } = await store.ensureTree(key);
+			await store.checkTree(treeId);
 			const { mergedEntries } = await import("./merged-entries.ts");
 			return mergedEntries(lowers, syscall);
 		},
 		checkTree: async (treeId, { whole = false } = {}) => {
-			if (!whole && treeDirectories(layout, treeId).every(isUntouched)) return;
+			if (!whole && readTreeLayers(layout.tree(treeId)) !== null) {
+				if (treeDirectories(layout, treeId).every(isUntouched)) return;
+			}
 			const { refuseDamaged } = await import("./verify-tree.ts");
 			await refuseDamaged(layout, syscall, treeId);
 		},
@@ -135,9 +139,15 @@ function requireRecord(layout: StoreLayout, key: string): ImageRecord {
 function locateTree(layout: StoreLayout, record: ImageRecord): RenderedTree & { rendered: boolean } {
 	const treeId = treeIdOf(layout, record);
 	const directory = layout.tree(treeId);
-	const rendered = fs.existsSync(path.join(directory, "rendered"));
-	const lowers = treeLowers(layout, treeId);
-	return { treeId, rootfs: path.join(directory, "rootfs"), lowers, rendered };
+	const rootfs = path.join(directory, "rootfs");
+	const whole = readTreeLayers(directory) !== null;
+	const rendered = whole && isMarked(layout, treeId);
+	return { treeId, rootfs, lowers: whole ? treeLowers(layout, treeId) : [rootfs], rendered };
+}
+
+/** Of a tree that was written to its end. */
+function isMarked(layout: StoreLayout, treeId: string): boolean {
+	return fs.existsSync(path.join(layout.tree(treeId), "rendered"));
 }
 
 /** The marker goes first: what is left of a killed removal is no tree. */
@@ -159,7 +169,6 @@ export function emptyTree(layout: StoreLayout, treeId: string): void {
 }
 
 function readSize(layout: StoreLayout, treeId: string): number {
-	const directory = layout.tree(treeId);
-	if (!fs.existsSync(path.join(directory, "rendered"))) return 0;
-	return Number(fs.readFileSync(path.join(directory, "size"), "utf8"));
+	if (!isMarked(layout, treeId)) return 0;
+	return Number(fs.readFileSync(path.join(layout.tree(treeId), "size"), "utf8"));
 }

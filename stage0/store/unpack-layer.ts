@@ -4,16 +4,17 @@ import type { TarEntry } from "../../appc/aci/entry.ts";
 import { readLayer } from "../../appc/oci/layer-read.ts";
 import type { LayerShape } from "../../appc/oci/layer-rules.ts";
 import { crashPoint } from "../../lib/crash-point.ts";
-import { fsyncPath, writeFileAtomic } from "../../lib/files.ts";
+import { fsyncPath, replaceFile, writeFilesDurable } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { flushFileSystem } from "./flush.ts";
 import { layerHex } from "./layer-id.ts";
+import { encodeShape } from "./layer-shape.ts";
 import type { LayerSource } from "./layer-store.ts";
 import type { StoreLayout } from "./layout.ts";
 import { createLockedDirectory } from "./locked-directory.ts";
 import { discardDirectory } from "./remove-layer.ts";
 import { createTreeWriter, type TreeWriter } from "./render-tree.ts";
-import { recordTree } from "./tree-record.ts";
+import { describeForRecord } from "./tree-record.ts";
 
 /**
  * Unpacks a layer into a directory of its own and gives it its place when everything is right and on the disk. Call it
@@ -29,11 +30,10 @@ export async function unpackLayer(layout: StoreLayout, syscall: Syscall, layer: 
 		crashPoint("layer-written");
 		const flushed = flushFileSystem(directory);
 		flushed.catch(() => {});
-		const { size } = recordTree(directory, syscall);
+		const { size, record } = describeForRecord(directory, syscall);
 		await flushed;
 		crashPoint("layer-flushed");
-		writeFileAtomic(path.join(directory, "shape"), JSON.stringify(shape), 0o600);
-		writeFileAtomic(path.join(directory, "rendered"), "", 0o600);
+		await writeFilesDurable(directory, { ...record, ...encodeShape(shape), rendered: "" });
 		publish(layout, directory, hex, { tarSize: uncompressedBytes, size });
 	} finally {
 		fs.rmSync(directory, { recursive: true, force: true });
@@ -115,7 +115,7 @@ function publish(
 	info: { readonly tarSize: number; readonly size: number },
 ): void {
 	discardDirectory(layout, hex);
-	writeFileAtomic(layout.layerInfo(hex), JSON.stringify(info), 0o660);
+	replaceFile(layout.layerInfo(hex), JSON.stringify(info), 0o660);
 	crashPoint("layer-told");
 	fs.renameSync(directory, layout.layer(hex));
 	fsyncPath(layout.layerDirectory);

@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { shortImageID } from "../../appc/types/image-id.ts";
 import { fail } from "../../lib/errors.ts";
-import { lstatIfExists, readTextIfExists } from "../../lib/files.ts";
+import { lstatIfExists, readTextIfExists, writeFilesDurable } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { layerHex } from "./layer-id.ts";
 import type { StoreLayout } from "./layout.ts";
@@ -10,7 +10,12 @@ import { withLock } from "./named-lock.ts";
 import { retireLayer } from "./remove-layer.ts";
 import { digestTree } from "./tree-hash.ts";
 import { readTreeLayers } from "./tree-layers.ts";
-import { checkWholeTree, recordTree, type TreeCheckResult, type TreeDifference } from "./tree-record.ts";
+import {
+	checkWholeTree,
+	describeForRecord,
+	type TreeCheckResult,
+	type TreeDifference,
+} from "./tree-record.ts";
 
 /** A file that is not what it was, or with the path `/` and `record` the list of files itself. */
 export interface DamagedFile {
@@ -25,12 +30,18 @@ export type TreeVerdict =
 	| { readonly state: "damaged"; readonly files: readonly DamagedFile[] };
 
 /** Reads a tree and its layers whole. */
-export function verifyTree(layout: StoreLayout, syscall: Syscall, treeId: string): TreeVerdict {
+export async function verifyTree(
+	layout: StoreLayout,
+	syscall: Syscall,
+	treeId: string,
+): Promise<TreeVerdict> {
 	const directory = layout.tree(treeId);
-	const own = damagedFiles(checkTree(directory, syscall), undefined);
-	const ofLayers = (readTreeLayers(directory) ?? []).flatMap((diffId) => {
+	const layers = readTreeLayers(directory);
+	const own = damagedFiles(await checkTree(directory, syscall), undefined);
+	if (layers === null) own.push({ path: "/", problem: "record" });
+	const ofLayers = (layers ?? []).flatMap((diffId): DamagedFile[] => {
 		const layer = layout.layer(layerHex(diffId));
-		if (!fs.existsSync(layer)) return [{ layer: diffId, path: "/", problem: "missing" as const }];
+		if (!fs.existsSync(layer)) return [{ layer: diffId, path: "/", problem: "missing" }];
 		return damagedFiles(checkWholeTree(layer, syscall), diffId);
 	});
 	const files = [...own, ...ofLayers];
@@ -38,12 +49,12 @@ export function verifyTree(layout: StoreLayout, syscall: Syscall, treeId: string
 }
 
 /** A tree of an earlier version has a hash of its own kind and no list of files: it gets one. */
-function checkTree(directory: string, syscall: Syscall): TreeCheckResult {
+async function checkTree(directory: string, syscall: Syscall): Promise<TreeCheckResult> {
 	const result = checkWholeTree(directory, syscall);
 	if (result.state !== "unrecorded") return result;
 	const { hash } = digestTree(directory, syscall);
 	if (hash !== readTextIfExists(path.join(directory, "hash"))) return { state: "record-damaged" };
-	recordTree(directory, syscall);
+	await writeFilesDurable(directory, describeForRecord(directory, syscall).record);
 	return { state: "intact" };
 }
 
@@ -78,7 +89,7 @@ export async function refuseDamaged(layout: StoreLayout, syscall: Syscall, treeI
 			hint: "prepare the pod again",
 		});
 	}
-	const verdict = verifyTree(layout, syscall, treeId);
+	const verdict = await verifyTree(layout, syscall, treeId);
 	if (verdict.state !== "damaged") return;
 	const [first, ...others] = verdict.files;
 	await takeOutOfUse(layout, syscall, treeId, verdict.files);

@@ -1,9 +1,8 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import type { TarEntry } from "../../appc/aci/entry.ts";
-import type { LayerShape } from "../../appc/oci/layer-rules.ts";
 import { fail } from "../../lib/errors.ts";
-import { readTextIfExists, writeFileAtomic } from "../../lib/files.ts";
+import { writeFilesDurable } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { unpackArchive } from "./ensure-layer.ts";
 import type { ImageRecord } from "./image-record.ts";
@@ -12,9 +11,12 @@ import { isKeptAttribute } from "./kept-attributes.ts";
 import { checkLayerList } from "./layer-chain.ts";
 import { layerHex } from "./layer-id.ts";
 import { isUnpacked } from "./layer-presence.ts";
+import { readShape } from "./layer-shape.ts";
 import type { StoreLayout } from "./layout.ts";
 import { withLock } from "./named-lock.ts";
+import { retireLayer } from "./remove-layer.ts";
 import { createTreeWriter } from "./render-tree.ts";
+import { encodeTreeLayers } from "./tree-layers.ts";
 import { plainDirectory, whiteout } from "./unpack-layer.ts";
 import { type FixUp, findFixUps, type LayerFiles } from "./visible-directories.ts";
 
@@ -34,12 +36,12 @@ export async function writeLayeredTree(
 	// The upper one of two equal layers says all that the lower one does, and overlayfs refuses a directory twice.
 	const different = layers.filter((diffId, index) => layers.lastIndexOf(diffId) === index);
 	for (const diffId of different) await unpackWaiting(layout, syscall, diffId, name);
-	const files = different.map((diffId) => openLayer(layout, diffId));
+	const files: LayerFiles[] = [];
+	for (const diffId of different) files.push(await openLayer(layout, syscall, diffId, name));
 	await writeFixUps(syscall, findFixUps(files), directory);
 	// A layer whose root hides the layers below: overlayfs does not look for that.
 	const lowest = files.findLastIndex(({ shape }) => shape.opaque.includes(""));
-	const list = different.slice(Math.max(0, lowest)).map((diffId) => `${diffId}\n`);
-	writeFileAtomic(path.join(directory, "layers"), list.join(""), 0o600);
+	await writeFilesDurable(directory, encodeTreeLayers(different.slice(Math.max(0, lowest))));
 }
 
 async function unpackWaiting(
@@ -56,21 +58,26 @@ async function unpackWaiting(
 		async () =>
 			isUnpacked(layout, hex) || unpackArchive(layout, syscall, { diffId, source: `image ${name}` }),
 	);
-	if (unpacked) return;
+	if (!unpacked) refuseDamagedLayer(diffId, name);
+}
+
+function refuseDamagedLayer(diffId: string, name: string): never {
 	fail("image-damaged", `image ${name}: its layer ${diffId} in the store was damaged: it was removed`, {
 		hint: "fetch the image again",
 	});
 }
 
-function openLayer(layout: StoreLayout, diffId: string): LayerFiles {
-	const directory = layout.layer(layerHex(diffId));
-	const text = readTextIfExists(path.join(directory, "shape"));
-	if (text === undefined) {
-		fail("layer-missing", `the layer ${diffId} is not in the store any more`, {
-			hint: "fetch the image again",
-		});
-	}
-	return { diffId, rootfs: path.join(directory, "rootfs"), shape: JSON.parse(text) as LayerShape };
+async function openLayer(
+	layout: StoreLayout,
+	syscall: Syscall,
+	diffId: string,
+	name: string,
+): Promise<LayerFiles> {
+	const hex = layerHex(diffId);
+	const shape = readShape(layout.layer(hex));
+	if (shape !== undefined) return { diffId, rootfs: path.join(layout.layer(hex), "rootfs"), shape };
+	await withLock(syscall, layout.layerLock(hex), () => retireLayer(layout, hex));
+	return refuseDamagedLayer(diffId, name);
 }
 
 async function writeFixUps(syscall: Syscall, fixUps: readonly FixUp[], directory: string): Promise<void> {

@@ -3,7 +3,7 @@ import * as path from "node:path";
 import type { AciContent } from "../../appc/aci/directory-entries.ts";
 import { crashPoint } from "../../lib/crash-point.ts";
 import { isErrno } from "../../lib/errors.ts";
-import { fsyncPath, writeFileAtomic } from "../../lib/files.ts";
+import { fsyncPath, writeFileAtomic, writeFilesDurable } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { flushFileSystem } from "./flush.ts";
 import { type ImageRecord, readRecord, writeRecord } from "./image-record.ts";
@@ -17,7 +17,7 @@ import { removeImage } from "./remove-image.ts";
 import { DamagedImageError, readBlob, renderTree } from "./render-tree.ts";
 import { flatImages, treeIdOf } from "./tree-images.ts";
 import { treeLowers } from "./tree-layers.ts";
-import { recordTree } from "./tree-record.ts";
+import { describeForRecord } from "./tree-record.ts";
 import { emptyTree } from "./tree-store.ts";
 
 export interface TreeRequest {
@@ -111,11 +111,11 @@ export async function completeTree(
 	crashPoint("tree-written");
 	const flushed = flushFileSystem(directory);
 	flushed.catch(() => {});
-	const { size } = recordTree(directory, syscall);
+	const { size, record: described } = describeForRecord(directory, syscall);
 	await flushed;
 	crashPoint("tree-flushed");
-	const files = { manifest: readManifest(layout, record.key), image: record.key };
-	for (const [name, text] of Object.entries(files)) writeFileAtomic(path.join(directory, name), text, 0o600);
+	const about = { manifest: readManifest(layout, record.key), image: record.key };
+	await writeFilesDurable(directory, { ...described, ...about });
 	writeFileAtomic(path.join(directory, "rendered"), "", 0o600);
 	fsyncPath(layout.treeDirectory);
 	crashPoint("tree-rendered");

@@ -45,7 +45,8 @@ async function chooseWriter({
 	id,
 }: Source): Promise<(target: string) => Promise<void>> {
 	if (store.record(id)?.layers !== undefined) {
-		const { lowers } = await store.ensureTree(id);
+		const { lowers, treeId } = await store.ensureTree(id);
+		await store.checkTree(treeId);
 		const { copyMerged } = await import("../../store/copy-merged.ts");
 		return (target) => copyMerged(syscall, lowers, path.join(target, "rootfs"));
 	}

@@ -15,8 +15,9 @@ export const renderImage: Handler = async (context, { options, args }) => {
 	const syscall = await loadSyscall();
 	const store = openStore(findDataDirectory(context), syscall);
 	const key = findImage(store, word);
-	const damaged = (await store.verifyTree(key)).state === "damaged";
-	const tree = await store.ensureTree(key, { rebuild: damaged });
+	const check = await store.verifyTree(key);
+	if (check.state === "damaged") await store.repairTree(key, check.files);
+	const tree = await store.ensureTree(key);
 	const target = makeTargetDirectory(directory, options.on("overwrite"));
 	if (options.on("rootfs-only")) {
 		await copyRendered(syscall, tree, target);

@@ -564,6 +564,54 @@ t.test("damage is found, named and not run; the next fetch repairs it", { skip: 
 	);
 });
 
+t.test("flipped bits in what is written down about trees and layers", { skip: !root }, async (t) => {
+	const store = newStore();
+	const layers = [
+		makeLayer([fileEntry("a/b", "1", T)]),
+		makeLayer([fileEntry("a/c", "2", T), whiteoutEntry("a/b")]),
+	];
+	const key = await addImage(store, "example.com/app", layers);
+	const { treeId, lowers } = await store.ensureTree(key);
+	const tree = path.join(store.directory, "tree", treeId);
+	const layer = path.join(store.directory, "layer", layers[0]?.diffId.slice(7) ?? "");
+	for (const file of ["files", "hash", "layers"].map((name) => path.join(tree, name))) {
+		const whole = fs.readFileSync(file);
+		for (let at = 0; at < whole.length; at += 7) {
+			const flipped = Buffer.from(whole);
+			flipped[at] = (flipped[at] ?? 0) ^ (1 << (at % 8));
+			fs.writeFileSync(file, flipped);
+			const verdict = await store.verifyTree(key);
+			if (verdict.state === "verified") t.fail(`${file}: bit ${at % 8} of byte ${at}`);
+		}
+		t.strictSame(await store.verifyTree(key), {
+			state: "damaged",
+			files: [{ path: "/", problem: "record" }],
+		});
+		if (path.basename(file) === "layers") {
+			t.throws(() => store.lowersOf(treeId), { code: "image-damaged" });
+			t.equal(store.treeOf(key).rendered, false);
+			store.remove(await addImage(store, "example.com/other", layers));
+			t.ok(fs.existsSync(layer), "nothing is collected while nobody knows what the tree needs");
+		} else await store.repairTree(key, [{ path: "/", problem: "record" }]);
+		t.strictSame((await store.ensureTree(key)).lowers, lowers);
+		t.equal((await store.verifyTree(key)).state, "verified");
+	}
+	const shape = path.join(layer, "shape");
+	const whole = fs.readFileSync(shape);
+	store.removeTree(treeId);
+	for (const damage of [
+		whole.subarray(0, -3),
+		Buffer.from("{}"),
+		Buffer.from(whole.toString().replace('"a"', '"b"')),
+	]) {
+		fs.writeFileSync(shape, damage);
+		await rejects(t, store.ensureTree(key), "image-damaged", /layer sha256:.* was damaged/);
+		t.equal(store.record(key), undefined);
+		await addImage(store, "example.com/app", layers);
+	}
+	t.strictSame((await store.ensureTree(key)).lowers, lowers);
+});
+
 t.test("a record with a flipped bit is none", { skip: !root }, async (t) => {
 	const store = newStore();
 	const key = await addImage(store, "example.com/app", [TOP]);
