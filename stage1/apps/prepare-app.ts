@@ -4,6 +4,7 @@ import { isDockerImage, ociAnnotation } from "../../appc/oci/oci-annotations.ts"
 import { signalNumber } from "../../appc/oci/stop-signal.ts";
 import { type AppLimits, readIsolators } from "../../appc/schema/app-isolators.ts";
 import { supportsNotify } from "../../appc/schema/image-manifest.ts";
+import type { Volume } from "../../appc/schema/pod-manifest.ts";
 import type { Log } from "../../lib/log.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import type { RunOptions } from "../arguments.ts";
@@ -136,7 +137,7 @@ function mountVolume(
 	const recursive = volume.recursive ?? true;
 	const { stat, place } = mountInApp(context.syscall, root, {
 		...{ name, source, target, readOnly, recursive },
-		...(volume.kind === "host" ? hostVolumeParts(context, name) : {}),
+		...(volume.kind === "host" ? hostVolumeParts(context, volume) : {}),
 		...(context.shift === 0 ? {} : { replaceDevice: (stat) => makePodNode(context, stat, readOnly) }),
 	});
 	return isDevice(stat) ? { place, device: { ...describeDevice(stat), readOnly } } : { place };
@@ -149,13 +150,16 @@ function makeWorkingDirectory({ app }: PodApp, root: AppRoot): void {
 
 function hostVolumeParts(
 	{ environment, volumeUsers, log }: AppContext,
-	name: string,
+	{ name, idmap }: Pick<Volume, "name" | "idmap">,
 ): Pick<HostMount, "bounds" | "owners"> {
 	const onRefused = (): void =>
-		log.info(`${name}: its file system cannot give files other owners, they belong to strangers in the pod`);
+		log.info(
+			`volume ${name}: its file system cannot give files other owners, they belong to strangers in the pod`,
+		);
+	const mapped = volumeUsers !== undefined && idmap !== false;
 	return {
 		bounds: parseVolumeBounds(environment[VOLUME_BOUNDS_VARIABLE]),
-		owners: volumeUsers === undefined ? undefined : { userNamespace: volumeUsers, onRefused },
+		owners: mapped ? { userNamespace: volumeUsers, onRefused } : undefined,
 	};
 }
 
