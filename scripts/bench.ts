@@ -95,10 +95,11 @@ async function lightCommands(bench: Bench): Promise<string> {
 async function startPods(bench: Bench, rootfs: string): Promise<string> {
 	const say = [IMAGE, "--exec=/bin/echo", "--", "hello"];
 	const collect = (one: Contestant) => () => void call(one, "gc", "--grace-period=0s");
-	const cases = ["none", "host", "default"].flatMap((net) =>
+	const ways = [["--net=none"], ["--net=none", "--private-users"], ["--net=host"], ["--net=default"]];
+	const cases = ways.flatMap((flags) =>
 		bench.contestants.map((one) => ({
-			name: `${one.name} run --net=${net}`,
-			command: [...one.command, "run", `--net=${net}`, ...say],
+			name: `${one.name} run ${flags.join(" ")}`,
+			command: [...one.command, "run", ...flags, ...say],
 			after: collect(one),
 		})),
 	);
