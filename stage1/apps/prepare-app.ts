@@ -136,7 +136,7 @@ function mountVolume(
 	const name = `volume ${volume.name}`;
 	const recursive = volume.recursive ?? true;
 	const { stat, place } = mountInApp(context.syscall, root, {
-		...{ name, source, target, readOnly, recursive },
+		...{ name, source, target, readOnly, recursive, suid: volume.suid === true },
 		...(volume.kind === "host" ? hostVolumeParts(context, volume) : {}),
 		...(context.shift === 0 ? {} : { replaceDevice: (stat) => makePodNode(context, stat, readOnly) }),
 	});
@@ -189,7 +189,9 @@ function makeSpec(context: AppContext, podApp: PodApp, parts: SpecParts): AppSpe
 		readOnlyRoot: podApp.runtime.readOnlyRootFS,
 		bindSys,
 		makeDevices: context.ownKernel,
-		volumes: context.ownKernel ? parts.places : [],
+		volumes: context.ownKernel
+			? parts.places.map((place, index) => suidMark(parts.mounts[index]) + place)
+			: [],
 		binds: ["/run/systemd/journal", `-${CONTAINER_MARKER}`, ...(notify ? ["/run/systemd/notify"] : [])],
 		readOnlyPaths: READ_ONLY_PATHS.filter(protects),
 		hiddenPaths: hiddenPaths(context.ownKernel).filter(protects),
@@ -220,6 +222,9 @@ function makeSpec(context: AppContext, podApp: PodApp, parts: SpecParts): AppSpe
 function readKnownCalls(): string {
 	return fs.readFileSync(path.join(ownDirectory(), "seccomp", KNOWN_CALLS_FILE), "utf8");
 }
+
+/** The form of app-spec.ts. */
+const suidMark = (mount: AppMount | undefined): string => (mount?.volume.suid ? "+" : "");
 
 function isAtOrBelow(target: string, directory: string): boolean {
 	const normal = path.posix.normalize(target);
