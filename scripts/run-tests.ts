@@ -23,7 +23,7 @@ async function main(patterns: readonly string[]): Promise<number> {
 	// Functional tests start pods and watch what is left on the machine: one at a time, after the others. Virtual
 	// machines are emulated here, which takes a processor each.
 	const functional = files.filter((file) =>
-		/^test\/(functional|packaging|stage1-kvm|systemd-host)\//.test(file),
+		/^test\/(functional|packaging|stage1-kvm|systemd-host|escapes\/vm-|fuzz\/unit-)/.test(file),
 	);
 	const unit = files.filter((file) => !functional.includes(file));
 	await runAll(unit, 2, 3 * MINUTE, report.add);

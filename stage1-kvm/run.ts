@@ -16,7 +16,7 @@ import { machineDisks } from "./disks.ts";
 import { giveKvm } from "./give-kvm.ts";
 import { GUEST_CHANNEL, GUEST_NETWORK_FILE, GUEST_POD_STATUS, GUEST_SYSCTL_FILE } from "./guest-paths.ts";
 import type { Disk, Machine, MachineCommand } from "./hypervisors/hypervisor.ts";
-import { machineSize } from "./hypervisors/machine-size.ts";
+import { machineSize, readMachineSettings } from "./hypervisors/machine-size.ts";
 import { findHypervisor } from "./hypervisors/table.ts";
 import { joinStreams } from "./interactive.ts";
 import { watchMemory } from "./memory-watch.ts";
@@ -90,7 +90,10 @@ function become(
 		uuid: options.uuid,
 		root: podPaths.stage1Rootfs(pod.directory),
 		programs: path.join(ownDirectory(), "vm"),
-		...machineSize(prepared.apps.map(({ unit }) => unit.limits)),
+		...machineSize(
+			prepared.apps.map(({ unit }) => unit.limits),
+			readMachineSettings(environment),
+		),
 		nics: guest.nics,
 		disks,
 		debug: options.debug === true,

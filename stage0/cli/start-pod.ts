@@ -6,6 +6,7 @@ import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { ACCELERATOR_VARIABLE } from "../../stage1/accelerator.ts";
 import type { ReadManifests } from "../../stage1/entrypoints.ts";
 import { JOURNAL_SIZE_VARIABLE } from "../../stage1/journal.ts";
+import { MACHINE_SETTINGS } from "../../stage1/machine-settings.ts";
 import { GUEST_HOSTS, GUEST_RESOLV_CONF } from "../../stage1/pod-paths.ts";
 import {
 	formatVolumeBounds,
@@ -119,7 +120,7 @@ export async function handOver(context: CommandContext, request: StartRequest): 
 			ipc: flags.ipc,
 		},
 		environment: {
-			...acceleratorVariables(request.config),
+			...machineVariables(request.config),
 			...context.environment,
 			...journalVariables(flags, request.config),
 			...boundsVariables(request.volumeBounds),
@@ -134,8 +135,9 @@ function journalVariables({ journalSize }: StartFlags, { journal }: Config): Rec
 }
 
 /** What the caller's environment says counts more. */
-function acceleratorVariables({ kvm }: Config): Record<string, string> {
-	return kvm === undefined ? {} : { [ACCELERATOR_VARIABLE]: kvm.accelerator };
+function machineVariables({ kvm }: Config): Record<string, string> {
+	const variables = { accelerator: ACCELERATOR_VARIABLE, ...MACHINE_SETTINGS };
+	return Object.fromEntries([...kvm].map(([name, value]) => [variables[name], value]));
 }
 
 function boundsVariables(bounds: VolumeBounds): Record<string, string> {

@@ -12,6 +12,7 @@ const NO_CONFIG: Config = {
 	registries: new Map(),
 	paths: {},
 	stage1: {},
+	kvm: new Map(),
 	warnings: [],
 };
 

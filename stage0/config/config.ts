@@ -1,3 +1,5 @@
+import type { MachineSetting } from "../../stage1/machine-settings.ts";
+
 /** The three places of configuration, lowest precedence first; an absent one is not read. */
 export interface ConfigDirectories {
 	/** Vendor, normally /usr/lib/rkt. */
@@ -51,6 +53,9 @@ export interface RegistrySettings {
 export const PRIVATE_USERS_MODES = ["auto", "on", "off"] as const;
 export type PrivateUsersMode = (typeof PRIVATE_USERS_MODES)[number];
 
+/** One of `ACCELERATORS`, or a size that stage1/machine-settings.ts reads. */
+export type KvmSetting = "accelerator" | MachineSetting;
+
 export interface Config {
 	/** By the URL's host with its port, compared exactly. */
 	readonly auth: ReadonlyMap<string, Credentials>;
@@ -62,8 +67,8 @@ export interface Config {
 	readonly stage1: { readonly name?: string; readonly version?: string; readonly location?: string };
 	/** What the journal of each pod may occupy, as a quantity; absent when nobody says it. */
 	readonly journal?: { readonly maxSize: string };
-	/** How virtual machines may be run, one of `ACCELERATORS`; absent when nobody says it. */
-	readonly kvm?: { readonly accelerator: string };
+	/** How virtual machines may be run, and how large they are. */
+	readonly kvm: ReadonlyMap<KvmSetting, string>;
 	/** What pods get whose flags say nothing; absent when nobody says it. */
 	readonly isolation?: { readonly privateUsers: PrivateUsersMode };
 	/** Lines for standard error: credentials that other users can read. */

@@ -3,8 +3,14 @@ import { messageOf } from "../../lib/errors.ts";
 import { ACCELERATORS } from "../../stage1/accelerator.ts";
 import { SMALLEST_JOURNAL_SIZE } from "../../stage1/journal.ts";
 import {
+	MACHINE_SETTING_NAMES,
+	type MachineSetting,
+	parseMachineSetting,
+} from "../../stage1/machine-settings.ts";
+import {
 	type BasicCredentials,
 	type Credentials,
+	type KvmSetting,
 	PRIVATE_USERS_MODES,
 	type PrivateUsersMode,
 	type RegistrySettings,
@@ -31,7 +37,8 @@ export interface DirectorySettings {
 	stage1Location?: string;
 	/** As written. */
 	journalSize?: string;
-	accelerator?: string;
+	/** Members of virtual machines, as written. */
+	readonly kvm: Map<KvmSetting, string>;
 	privateUsers?: PrivateUsersMode;
 }
 
@@ -149,13 +156,31 @@ function checkJournalSize(size: string, object: ConfigObject): string {
 	return failConfig(object.file, `"maxSize" is less than ${SMALLEST_JOURNAL_SIZE} bytes: "${size}"`);
 }
 
+/** Each member may be in one file or another, or nowhere; a file with none of them is a mistake. */
 function readKvm(object: ConfigObject, settings: DirectorySettings): void {
-	const accelerator = requireString(object, "accelerator");
-	if (settings.accelerator) failConfig(object.file, '"accelerator" is already configured in this directory');
-	if (!ACCELERATORS.some((known) => known === accelerator)) {
-		failConfig(object.file, `"accelerator" is "${accelerator}": expected ${ACCELERATORS.join(", ")}`);
+	const names = ["accelerator", ...MACHINE_SETTING_NAMES] as const;
+	if (names.every((name) => optionalString(object, name) === "")) requireString(object, "accelerator");
+	for (const name of names) {
+		const value = optionalString(object, name);
+		if (value === "") continue;
+		if (settings.kvm.has(name)) failConfig(object.file, `"${name}" is already configured in this directory`);
+		if (name === "accelerator") checkAccelerator(value, object);
+		else checkMachineSetting(name, value, object);
+		settings.kvm.set(name, value);
 	}
-	settings.accelerator = accelerator;
+}
+
+function checkAccelerator(accelerator: string, object: ConfigObject): void {
+	if (ACCELERATORS.some((known) => known === accelerator)) return;
+	failConfig(object.file, `"accelerator" is "${accelerator}": expected ${ACCELERATORS.join(", ")}`);
+}
+
+function checkMachineSetting(name: MachineSetting, value: string, object: ConfigObject): void {
+	try {
+		parseMachineSetting(name, value, `"${name}"`);
+	} catch (error) {
+		failConfig(object.file, messageOf(error));
+	}
 }
 
 function readIsolation(object: ConfigObject, settings: DirectorySettings): void {

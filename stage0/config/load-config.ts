@@ -28,21 +28,22 @@ export function loadConfig(directories: ConfigDirectories): Config {
 		},
 		stage1: { ...merged.stage1Identity, ...(merged.stage1Location && { location: merged.stage1Location }) },
 		...(merged.journalSize && { journal: { maxSize: merged.journalSize } }),
-		...(merged.accelerator && { kvm: { accelerator: merged.accelerator } }),
 		...(merged.privateUsers && { isolation: { privateUsers: merged.privateUsers } }),
+		kvm: merged.kvm,
 		warnings,
 	};
 }
 
 function emptySettings(): DirectorySettings {
-	return { auth: new Map(), dockerAuth: new Map(), registries: new Map() };
+	return { auth: new Map(), dockerAuth: new Map(), registries: new Map(), kvm: new Map() };
 }
 
 function mergeInto(target: DirectorySettings, later: DirectorySettings): void {
-	const { auth, dockerAuth, registries, ...single } = later;
+	const { auth, dockerAuth, registries, kvm, ...single } = later;
 	for (const [domain, credentials] of auth) target.auth.set(domain, credentials);
 	for (const [registry, credentials] of dockerAuth) target.dockerAuth.set(registry, credentials);
 	for (const [registry, how] of registries) target.registries.set(registry, how);
+	for (const [name, value] of kvm) target.kvm.set(name, value);
 	Object.assign(target, single);
 }
 

@@ -24,7 +24,7 @@ export function renderConfig(config: Config): { stage0: Entry[] } {
 			}),
 			...(config.journal ? [entry("journal", { maxSize: config.journal.maxSize })] : []),
 			...(config.isolation ? [entry("isolation", { privateUsers: config.isolation.privateUsers })] : []),
-			...(config.kvm ? [entry("kvm", { accelerator: config.kvm.accelerator })] : []),
+			...(config.kvm.size > 0 ? [entry("kvm", Object.fromEntries(sorted(config.kvm)))] : []),
 		],
 	};
 }

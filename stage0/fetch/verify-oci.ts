@@ -1,10 +1,9 @@
 import { Readable } from "node:stream";
 import type { RegistryReference } from "../../appc/oci/reference.ts";
-import { claimProblem, parseSignedClaim } from "../../appc/oci/simple-signing.ts";
 import { fail, isErrno, messageOf, RktError } from "../../lib/errors.ts";
 import { type CosignKey, verifyCosignSignature } from "../keystore/cosign-keys.ts";
 import type { RawDocument } from "../oci/choose-manifest.ts";
-import { findSignatures } from "../registry/find-signatures.ts";
+import { type FoundSignature, findSignatures } from "../registry/find-signatures.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { FetchOptions } from "./fetch-options.ts";
 import { logVerification, readSignature, signerOf } from "./fetch-signature.ts";
@@ -66,11 +65,11 @@ async function verifyCosign(
 	let seen = 0;
 	let problem: string | undefined;
 	for (const { digest } of image.path) {
-		for await (const { payload, signature } of findSignatures(registry, digest)) {
+		for await (const found of findSignatures(registry, digest)) {
 			seen++;
-			const key = keys.find((candidate) => verifyCosignSignature(candidate, payload, signature));
+			const key = keys.find((candidate) => verifyCosignSignature(candidate, found.signed, found.signature));
 			if (!key) continue;
-			const wrong = claimFault(payload, digest, reference, image.source);
+			const wrong = claimFault(found, digest, reference);
 			if (wrong === undefined) {
 				options.log.info("signature verified:");
 				options.log.info(`  cosign key ${key.fingerprint} (${key.algorithm})`);
@@ -96,13 +95,12 @@ async function verifyCosign(
 
 /** What is signed is read only after its signature was found good. */
 function claimFault(
-	payload: Buffer,
+	{ problem }: FoundSignature,
 	digest: string,
 	reference: RegistryReference,
-	source: string,
 ): string | undefined {
 	try {
-		return claimProblem(parseSignedClaim(payload, `signature of ${source}`), digest, reference);
+		return problem(digest, reference);
 	} catch (error) {
 		if (!(error instanceof RktError)) throw error;
 		return messageOf(error);

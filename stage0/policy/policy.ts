@@ -57,7 +57,7 @@ export interface Caller {
 export interface PodImage {
 	/** As its own manifest says. */
 	readonly name: string;
-	/** Who signed it and each of its dependencies: `openpgp:FINGERPRINT`, or `unsigned`. Not empty. */
+	/** Who signed it and each of its dependencies: `openpgp:FINGERPRINT`, `cosign:FINGERPRINT` or `unsigned`. Not empty. */
 	readonly signers: readonly string[];
 }
 

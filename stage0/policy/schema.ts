@@ -14,7 +14,7 @@ const filledList = <T extends z.ZodMiniType>(element: T) =>
 
 const signer = text(
 	(value) => /^(unsigned|openpgp:[0-9a-f]{40}|cosign:[0-9a-f]{64})$/.test(value),
-	'must be "unsigned", or "openpgp:" and the 40 lower-case hexadecimal digits of a fingerprint',
+	'must be "unsigned", or "openpgp:" and 40, or "cosign:" and 64 lower-case hexadecimal digits',
 );
 const caller = text(
 	(value) => /^(user|group):[^:\p{Cc}]+$/u.test(value),

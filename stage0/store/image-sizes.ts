@@ -1,5 +1,7 @@
+import { RktError } from "../../lib/errors.ts";
 import type { ImageRecord } from "./image-record.ts";
-import type { LayerInfo } from "./layer-presence.ts";
+import type { Store } from "./store.ts";
+import type { RenderedTree } from "./tree-store.ts";
 
 /** What an image takes of the disk, in bytes. */
 export interface ImageSizes {
@@ -18,16 +20,42 @@ export interface LayerSize {
 	readonly sharedBy: readonly string[];
 }
 
-/** Of a layer: its files, or its archive until they are unpacked. */
-export function sizeOnDisk(info: LayerInfo | undefined): number {
-	return info === undefined ? 0 : info.size || info.tarSize;
+/** The sizes of `records`, which are all of a store, by key. Of a layer count its files, or its archive until they are unpacked. */
+export function measureStore(store: Store, records: readonly ImageRecord[]): Map<string, ImageSizes> {
+	return measureImages(records, {
+		layer: (diffId) => {
+			const info = store.layerInfo(diffId);
+			return info === undefined ? 0 : info.size || info.tarSize;
+		},
+		tree: (record) => {
+			const tree = findTree(store, record);
+			return tree === undefined ? record.treeStoreSize : store.treeSize(tree.treeId);
+		},
+	});
 }
 
-/** The sizes of all images of a store by key. `sizeOfLayer` is asked once for each layer. */
-export function measureImages(
-	records: readonly ImageRecord[],
-	sizeOfLayer: (diffId: string) => number,
-): Map<string, ImageSizes> {
+/** The tree of an image, there or not. Undefined for who is not root, and for an image that lacks a dependency. */
+export function findTree(
+	store: Store,
+	{ key }: ImageRecord,
+): (RenderedTree & { readonly rendered: boolean }) | undefined {
+	if (process.geteuid?.() !== 0) return undefined;
+	try {
+		return store.treeOf(key);
+	} catch (error) {
+		if (error instanceof RktError) return undefined;
+		throw error;
+	}
+}
+
+export interface PartSizes {
+	/** Asked once for each layer. */
+	layer(diffId: string): number;
+	tree(record: ImageRecord): number;
+}
+
+/** The sizes of images by key. */
+export function measureImages(records: readonly ImageRecord[], parts: PartSizes): Map<string, ImageSizes> {
 	const users = new Map<string, string[]>();
 	for (const { key, layers = [] } of records) {
 		for (const diffId of new Set(layers)) {
@@ -36,16 +64,19 @@ export function measureImages(
 			else known.push(key);
 		}
 	}
-	const sizes = new Map([...users.keys()].map((diffId) => [diffId, sizeOfLayer(diffId)]));
-	return new Map(records.map((record) => [record.key, measureImage(record, users, sizes)]));
+	const sizes = new Map([...users.keys()].map((diffId) => [diffId, parts.layer(diffId)]));
+	return new Map(
+		records.map((record) => [record.key, measureImage(record, parts.tree(record), users, sizes)]),
+	);
 }
 
 function measureImage(
-	{ key, layers, size, treeStoreSize }: ImageRecord,
+	{ key, layers, size }: ImageRecord,
+	treeSize: number,
 	users: ReadonlyMap<string, readonly string[]>,
 	sizes: ReadonlyMap<string, number>,
 ): ImageSizes {
-	if (layers === undefined) return { total: size + treeStoreSize, shared: 0, layers: [] };
+	if (layers === undefined) return { total: size + treeSize, shared: 0, layers: [] };
 	const measured = layers.map((diffId) => ({
 		diffId,
 		size: sizes.get(diffId) ?? 0,
@@ -56,7 +87,7 @@ function measureImage(
 	const sum = (list: readonly LayerSize[]): number =>
 		list.reduce((total, { size: bytes }) => total + bytes, 0);
 	return {
-		total: sum(distinct) + treeStoreSize,
+		total: sum(distinct) + treeSize,
 		shared: sum(distinct.filter(({ sharedBy }) => sharedBy.length > 0)),
 		layers: measured,
 	};

@@ -1,33 +1,52 @@
 import * as os from "node:os";
 import type { AppLimits } from "../../appc/schema/app-isolators.ts";
 import { fail } from "../../lib/errors.ts";
+import { MACHINE_SETTINGS, type MachineSetting, parseMachineSetting } from "../../stage1/machine-settings.ts";
 
-/** What the kernel, systemd and journald of the guest need beside the apps. */
-const OVERHEAD_MIB = 96;
 const LEAST_MIB = 256;
-/** For each app without a limit: a guest cannot grow when it needs more. */
-const UNLIMITED_MIB = 512;
 const MIB = 1024n * 1024n;
 
 type Limits = Pick<AppLimits, "memoryLimit" | "cpuLimit">;
 
+/** In MiB and processors. */
+export type MachineSettings = Readonly<Record<MachineSetting, number>>;
+
+/**
+ * What the administrator or the caller says, in variables. Else 512 MiB for each app without a limit, because a guest
+ * cannot grow when it needs more, 96 MiB for its kernel, systemd and journald, and all processors of the host, as in rkt.
+ * Errors: `machine-setting-invalid`.
+ */
+export function readMachineSettings(environment: Readonly<Record<string, string>>): MachineSettings {
+	const read = (name: MachineSetting, otherwise: number): number => {
+		const variable = MACHINE_SETTINGS[name];
+		const text = environment[variable];
+		return text ? parseMachineSetting(name, text, variable) : otherwise;
+	};
+	return {
+		memory: read("memory", 512),
+		overhead: read("overhead", 96),
+		cpus: read("cpus", os.availableParallelism()),
+	};
+}
+
 /**
  * Processors and memory of a machine, from the limits of its apps: the sum, memory with what the guest itself needs.
- * Without a limit a pod gets all processors of the host, as in rkt. Errors: `machine-too-large` for more memory than
- * the `hostMemory` bytes that there are.
+ * Errors: `machine-too-large` for more memory than the `hostMemory` bytes that there are.
  */
 export function machineSize(
 	apps: readonly Limits[],
+	settings: MachineSettings,
 	hostMemory: number = os.totalmem(),
 ): { cpus: number; memoryMiB: number } {
 	const memory = apps.map(({ memoryLimit }) =>
-		memoryLimit === undefined ? UNLIMITED_MIB : Number((memoryLimit + MIB - 1n) / MIB),
+		memoryLimit === undefined ? settings.memory : Number((memoryLimit + MIB - 1n) / MIB),
 	);
-	const sum = memory.reduce((total, one) => total + one, OVERHEAD_MIB);
+	const sum = memory.reduce((total, one) => total + one, settings.overhead);
 	const all = os.availableParallelism();
 	const limited = apps.every(({ cpuLimit }) => cpuLimit !== undefined);
 	const thousandths = apps.reduce((total, { cpuLimit }) => total + (cpuLimit ?? 0n), 0n);
-	const cpus = limited ? Math.min(all, Math.max(1, Number((thousandths + 999n) / 1000n))) : all;
+	const wanted = limited ? Math.max(1, Number((thousandths + 999n) / 1000n)) : settings.cpus;
+	const cpus = Math.min(all, wanted);
 	const memoryMiB = Math.max(LEAST_MIB, sum);
 	const hostMiB = Math.floor(hostMemory / Number(MIB));
 	if (memoryMiB > hostMiB) {

@@ -144,6 +144,19 @@ static void read_limits(pid_t target, struct rlimit limits[RLIM_NLIMITS])
 	fclose(file);
 }
 
+/* A caller without CAP_SYS_RESOURCE that may use less than the app keeps that. */
+static bool take_closest(int resource, struct rlimit limit)
+{
+	struct rlimit own;
+
+	if (getrlimit(resource, &own) < 0)
+		return false;
+	if (limit.rlim_cur > own.rlim_max)
+		limit.rlim_cur = own.rlim_max;
+	limit.rlim_max = own.rlim_max;
+	return setrlimit(resource, &limit) == 0;
+}
+
 /*
  * What the app may use of the machine, and how soon the kernel kills it, instead of what the caller may. PID 1 has the
  * same but for the files.
@@ -157,12 +170,13 @@ static void take_limits(const struct options *options)
 	if (options->build_root && limits[RLIMIT_NOFILE].rlim_cur > OPEN_FILES)
 		limits[RLIMIT_NOFILE].rlim_cur = OPEN_FILES;
 	for (int resource = 0; resource < RLIM_NLIMITS; resource++)
-		if (setrlimit(resource, &limits[resource]) < 0)
+		if (setrlimit(resource, &limits[resource]) < 0 && (errno != EPERM || !take_closest(resource, limits[resource])))
 			die(1, "cannot take the limits of the app");
 	snprintf(path, sizeof path, "/proc/%d/oom_score_adj", options->target);
 	int from = open(path, O_RDONLY | O_CLOEXEC), to = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	ssize_t size = from < 0 ? -1 : read(from, score, sizeof score);
-	if (size <= 0 || write(to, score, (size_t)size) != size)
+	/* A caller without the right to be spared stays what it is: more likely to be killed. */
+	if (size <= 0 || (write(to, score, (size_t)size) != size && errno != EACCES))
 		die(1, "cannot take the oom score of the app");
 	close(from);
 	close(to);

@@ -4,7 +4,7 @@ import type { ActivationSocket } from "../sockets/assign-sockets.ts";
 import { appUnitName } from "./app-unit.ts";
 import { earlyLoadText, socketUnitName, socketUnitText } from "./socket-unit.ts";
 
-const UNIT_DIRECTORY = "etc/systemd/system";
+export const UNIT_DIRECTORY = "etc/systemd/system";
 /** Of the root slice, which is always there. */
 const EARLY_LOAD = "-.slice.d/sockets.conf";
 

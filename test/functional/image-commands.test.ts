@@ -64,6 +64,8 @@ t.before(async () => {
 	await rkt("fetch", "--insecure-options=image", file);
 });
 
+const at = (name: string): string => path.join(host.directory, name);
+
 interface Listed {
 	readonly id: string;
 	readonly name: string;
@@ -105,6 +107,18 @@ t.test("image list reads no manifest", async (t) => {
 	t.teardown(() => fs.renameSync(`${manifests}.away`, manifests));
 	const list = JSON.parse(await rkt("image", "list", "--format=json")) as Listed[];
 	t.match(list, [{ name: "example.com/plain:1.0.0", guest_kernel: kernel }], "the record has all of it");
+});
+
+t.test("a rendered image that was removed takes no room any more", async (t) => {
+	const sizeOf = async () =>
+		JSON.parse(await rkt("image", "inspect", "--format=json", "example.com/plain"))[0];
+	const before = await sizeOf();
+	t.ok(before.tree.rendered && before.size > before.archive_size);
+	const removed = await host.rkt(["image", "gc", "--grace-period=1h"]);
+	t.match(removed.stderr, /removed rendered image/);
+	t.match(await sizeOf(), { size: before.archive_size, tree: { rendered: false } });
+	await rkt("image", "render", "example.com/plain", at("plain"));
+	t.equal((await sizeOf()).size, before.size);
 });
 
 t.test("image inspect", async (t) => {
@@ -150,8 +164,6 @@ function listTree(directory: string): string {
 	})`cd ${directory} && getfattr -dhR -m - . ; find . -type f | sort | xargs sha256sum`;
 	return `${list.stdout}\n${more.stdout}`;
 }
-
-const at = (name: string): string => path.join(host.directory, name);
 
 t.test("image extract and render of layers", async (t) => {
 	await rkt("image", "render", "example.com/app", at("rendered"));

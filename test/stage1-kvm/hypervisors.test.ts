@@ -8,7 +8,7 @@ import { createLinuxSyscall } from "../../lib/syscall/linux.ts";
 import { chooseAccelerator } from "../../stage1-kvm/hypervisors/accelerator.ts";
 import type { Machine } from "../../stage1-kvm/hypervisors/hypervisor.ts";
 import { kernelParameters } from "../../stage1-kvm/hypervisors/kernel-parameters.ts";
-import { machineSize } from "../../stage1-kvm/hypervisors/machine-size.ts";
+import { machineSize, readMachineSettings } from "../../stage1-kvm/hypervisors/machine-size.ts";
 import { qemuArguments, shareArguments } from "../../stage1-kvm/hypervisors/qemu.ts";
 import { requireKernel } from "../../stage1-kvm/hypervisors/require-kernel.ts";
 import { umlArguments } from "../../stage1-kvm/hypervisors/uml.ts";
@@ -76,18 +76,33 @@ function run(program: string, ...args: string[]): void {
 }
 
 t.test("the size of a machine is the sum of its apps and what the guest needs", (t) => {
+	const usual = readMachineSettings({});
 	const MIB = 1024n * 1024n;
 	const all = os.availableParallelism();
-	t.strictSame(machineSize([{ memoryLimit: 400n * MIB, cpuLimit: 500n }]), { cpus: 1, memoryMiB: 496 });
-	t.equal(machineSize([{ memoryLimit: 1n }]).memoryMiB, 256, "never too small to start");
-	t.equal(machineSize([{ memoryLimit: 904n * MIB }], 1000 * 1024 * 1024).memoryMiB, 1000);
-	t.throws(() => machineSize([{ memoryLimit: 905n * MIB }], 1000 * 1024 * 1024), {
+	t.strictSame(machineSize([{ memoryLimit: 400n * MIB, cpuLimit: 500n }], usual), {
+		cpus: 1,
+		memoryMiB: 496,
+	});
+	t.equal(machineSize([{ memoryLimit: 1n }], usual).memoryMiB, 256, "never too small to start");
+	t.equal(machineSize([{ memoryLimit: 904n * MIB }], usual, 1000 * 1024 * 1024).memoryMiB, 1000);
+	t.throws(() => machineSize([{ memoryLimit: 905n * MIB }], usual, 1000 * 1024 * 1024), {
 		code: "machine-too-large",
 		message: /1001 MiB of memory, the host has 1000/,
 	});
-	t.equal(machineSize([{ memoryLimit: 400n * MIB }, {}]).memoryMiB, 400 + 512 + 96);
-	t.equal(machineSize([{ cpuLimit: 1000n }, {}]).cpus, all, "an app without a limit may have all");
-	t.equal(machineSize([{ cpuLimit: 1_000_000n }]).cpus, all, "never more than there are");
+	t.equal(machineSize([{ memoryLimit: 400n * MIB }, {}], usual).memoryMiB, 400 + 512 + 96);
+	t.equal(machineSize([{ cpuLimit: 1000n }, {}], usual).cpus, all, "an app without a limit may have all");
+	t.equal(machineSize([{ cpuLimit: 1_000_000n }], usual).cpus, all, "never more than there are");
+	const own = readMachineSettings({ RKT_KVM_MEMORY: "1Gi", RKT_KVM_OVERHEAD: "64Mi", RKT_KVM_CPUS: "1" });
+	t.strictSame(machineSize([{}, { memoryLimit: 100n * MIB }], own), { cpus: 1, memoryMiB: 1024 + 64 + 100 });
+	t.equal(machineSize([{}], { ...own, cpus: 9999 }).cpus, all);
+	for (const [name, value] of [
+		["RKT_KVM_MEMORY", "0"],
+		["RKT_KVM_OVERHEAD", "-1Mi"],
+		["RKT_KVM_CPUS", "0.5"],
+	] as const) {
+		t.throws(() => readMachineSettings({ [name]: value }), { code: "machine-setting-invalid" }, name);
+	}
+	t.throws(() => readMachineSettings({ RKT_KVM_MEMORY: "much" }), /RKT_KVM_MEMORY cannot be "much"/);
 	t.end();
 });
 

@@ -329,7 +329,17 @@ t.test("systemd understands every unit as it is meant", (t) => {
 });
 
 t.test("a value cannot start another line of a unit", (t) => {
-	for (const value of ["a\nExecStart=/bin/sh", "a\r", "tab\t", "esc\u001b", "continued\\"]) {
+	for (const value of [
+		"a\nExecStart=/bin/sh",
+		"a\r",
+		"tab\t",
+		"esc\u001b",
+		"continued\\",
+		" a",
+		"a ",
+		"\ud800",
+		"\uffff",
+	]) {
 		t.throws(() => renderUnit([["Unit", [["Description", value]]]]), { code: "unit-value-invalid" }, value);
 	}
 	t.equal(renderUnit([["Unit", [["A", "100% ; # $x 'y'"]]]]), "[Unit]\nA=100%% ; # $x 'y'\n");

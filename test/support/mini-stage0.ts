@@ -51,8 +51,8 @@ export interface MiniStage0 {
 	call(pod: MiniPod, entrypoint: "gc" | "stop", args?: readonly string[]): MiniResult;
 	/** The words of a command that runs another one in an app of a running pod; the working directory is the pod's. */
 	enterCommand(pod: MiniPod, app: string, command: readonly string[]): string[];
-	/** Runs such a command to its end. */
-	enter(pod: MiniPod, app: string, command: readonly string[]): MiniResult;
+	/** Runs such a command to its end; `descriptors` are inherited. */
+	enter(pod: MiniPod, app: string, command: readonly string[], descriptors?: readonly number[]): MiniResult;
 	/** Runs the probe of the isolation there, with JSON as its output. */
 	probe(pod: MiniPod, app: string): MiniResult;
 	/** PID 1 of a pod, once all its apps were started. */
@@ -78,6 +78,8 @@ export interface StartOptions {
 	/** Text for standard input, which is a pipe then; else it is /dev/null. */
 	readonly input?: string;
 	readonly environment?: Record<string, string>;
+	/** Descriptors that the entry point inherits, from 3 on. */
+	readonly descriptors?: readonly number[];
 }
 
 export interface MiniResult {
@@ -106,7 +108,12 @@ export function createMiniStage0(directory: string, image: string, users?: MiniU
 	const start = (pod: MiniPod, args: readonly string[] = [], options: StartOptions = {}): ChildProcess => {
 		const [program = "", ...words] = startCommand(pod, args, options);
 		const child = spawn(program, words, {
-			stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+			stdio: [
+				options.input === undefined ? "ignore" : "pipe",
+				"pipe",
+				"pipe",
+				...(options.descriptors ?? []),
+			],
 			env: { ...process.env, ...options.environment },
 		});
 		child.stdin?.end(options.input);
@@ -124,9 +131,14 @@ export function createMiniStage0(directory: string, image: string, users?: MiniU
 		executable("enter"),
 		...buildEnterArguments({ pid: readContainerPid(pod.directory) ?? 1, ...options }),
 	];
-	const enter = (pod: MiniPod, options: Omit<EnterOptions, "pid">): MiniResult => {
+	const enter = (
+		pod: MiniPod,
+		options: Omit<EnterOptions, "pid">,
+		descriptors: readonly number[] = [],
+	): MiniResult => {
 		const [program = "", ...words] = enterWords(pod, options);
-		return spawnSync(program, words, { cwd: pod.directory, encoding: "utf8" });
+		const stdio = ["pipe", "pipe", "pipe", ...descriptors] as const;
+		return spawnSync(program, words, { cwd: pod.directory, encoding: "utf8", stdio: [...stdio] });
 	};
 	return {
 		stage1,
@@ -149,7 +161,7 @@ export function createMiniStage0(directory: string, image: string, users?: MiniU
 		collect,
 		containerPid,
 		run: (pod, args, options) => collect(start(pod, args, options)),
-		enter: (pod, app, command) => enter(pod, { app, command }),
+		enter: (pod, app, command, descriptors) => enter(pod, { app, command }, descriptors),
 		probe: (pod, app) => enter(pod, { app, command: ["--format=json"], probe: true }),
 		remove: (pod) => {
 			check(call(pod, "gc"));

@@ -2,7 +2,7 @@ import type { ImageManifest } from "../../../appc/schema/image-manifest.ts";
 import { fail } from "../../../lib/errors.ts";
 import { writeStdout } from "../../../lib/log.ts";
 import type { ImageRecord } from "../../store/image-record.ts";
-import { type ImageSizes, measureImages, sizeOnDisk } from "../../store/image-sizes.ts";
+import { findTree, type ImageSizes, measureStore } from "../../store/image-sizes.ts";
 import type { Store } from "../../store/store.ts";
 import type { Handler } from "../command.ts";
 import { findImage } from "../find-image.ts";
@@ -25,7 +25,7 @@ export const inspectImages: Handler = async (context, { options, args }) => {
 	const { imageToJson } = await import("../output/image-json.ts");
 	const store = openStore(findDataDirectory(context), await loadSyscall());
 	const format = options.text("format") as OutputFormat;
-	const sizes = measureImages(store.list(), (diffId) => sizeOnDisk(store.layerInfo(diffId)));
+	const sizes = measureStore(store, store.list());
 	const images: InspectedImage[] = [];
 	for (const word of args) images.push(await inspectImage(store, findImage(store, word), sizes));
 	if (format === "") writeStdout(images.map(describeImage).join("\n"));
@@ -50,6 +50,6 @@ async function inspectImage(
 		record,
 		manifest,
 		sizes: measured,
-		tree: process.geteuid?.() === 0 ? store.treeOf(key) : undefined,
+		tree: findTree(store, record),
 	};
 }

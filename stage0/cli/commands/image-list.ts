@@ -3,7 +3,7 @@ import { RktError } from "../../../lib/errors.ts";
 import { writeStdout } from "../../../lib/log.ts";
 import { type GuestKernel, readGuestKernel } from "../../../stage1/guest-kernel.ts";
 import type { ImageRecord } from "../../store/image-record.ts";
-import { type ImageSizes, measureImages, sizeOnDisk } from "../../store/image-sizes.ts";
+import { type ImageSizes, measureStore } from "../../store/image-sizes.ts";
 import type { CommandContext, Handler } from "../command.ts";
 import { binarySize, fullTime, relativeTime } from "../output/human.ts";
 import { type OutputFormat, printJson } from "../output/print-json.ts";
@@ -69,7 +69,7 @@ async function readImages(context: CommandContext, withKernels: boolean): Promis
 	const { openStore } = await import("../../store/store.ts");
 	const store = openStore(findDataDirectory(context), await loadSyscall());
 	const images = store.list();
-	const sizes = measureImages(images, (diffId) => sizeOnDisk(store.layerInfo(diffId)));
+	const sizes = measureStore(store, images);
 	return images.map((image) => ({
 		...image,
 		sizes: sizes.get(image.key) as ImageSizes,

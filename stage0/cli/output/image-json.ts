@@ -21,7 +21,11 @@ export function imageToJson({ record, manifest, sizes, tree }: InspectedImage): 
 		size: sizes.total,
 		shared_size: sizes.shared,
 		archive_size: record.layers === undefined ? record.size : undefined,
-		tree: tree && { id: tree.treeId, rendered: tree.rendered, size: record.treeStoreSize },
+		tree: tree && {
+			id: tree.treeId,
+			rendered: tree.rendered,
+			size: tree.rendered ? record.treeStoreSize : 0,
+		},
 		layers: sizes.layers.map(({ diffId, size, sharedBy }) => ({
 			diff_id: diffId,
 			size,

@@ -176,7 +176,7 @@ t.test("which accelerator virtual machines get: the last directory counts, nothi
 	const kvm = (accelerator: string) => ({ rktKind: "kvm", rktVersion: "v1", accelerator });
 	const system = configDirectory(t, { "kvm.d/vendor.json": kvm("kvm") });
 	const local = configDirectory(t, { "kvm.d/own.json": kvm("tcg") });
-	t.strictSame(loadConfig({ system }).kvm, { accelerator: "kvm" });
+	t.strictSame(loadConfig({ system }).kvm, new Map([["accelerator", "kvm"]]));
 	const config = loadConfig({ system, local });
 	t.strictSame(renderConfig(config).stage0.at(-1), kvm("tcg"));
 	for (const files of [
@@ -206,6 +206,33 @@ t.test("which users pods get: the last directory counts, nothing else is known",
 		t.throws(() => loadConfig({ local: configDirectory(t, files) }), {
 			code: "config-invalid",
 			message: /isolation\.d\/[ab]\.json: "privateUsers" is /,
+		});
+	}
+	t.end();
+});
+
+t.test("how large virtual machines are: each member by itself, in clear where it is wrong", (t) => {
+	const kvm = (members: Record<string, unknown>) => ({ rktKind: "kvm", rktVersion: "v1", ...members });
+	const system = configDirectory(t, { "kvm.d/vendor.json": kvm({ memory: "1Gi", cpus: "2" }) });
+	const local = configDirectory(t, {
+		"kvm.d/a.json": kvm({ cpus: "3" }),
+		"kvm.d/b.json": kvm({ overhead: "64Mi", accelerator: "tcg" }),
+	});
+	const merged = { accelerator: "tcg", cpus: "3", memory: "1Gi", overhead: "64Mi" };
+	t.strictSame(renderConfig(loadConfig({ system, local })).stage0.at(-1), kvm(merged));
+	const wrong = [
+		{ cpus: "0" },
+		{ cpus: "1.5" },
+		{ memory: "-1" },
+		{ memory: "lots" },
+		{ overhead: "0" },
+		{ cpus: 2 },
+	];
+	for (const members of wrong) {
+		const files = { "kvm.d/a.json": kvm(members) } as Files;
+		t.throws(() => loadConfig({ local: configDirectory(t, files) }), {
+			code: "config-invalid",
+			message: new RegExp(`a\\.json: .*"${Object.keys(members)[0]}"`),
 		});
 	}
 	t.end();

@@ -251,6 +251,96 @@ t.test("signatures that refer to the image (OCI 1.1)", async (t) => {
 	t.equal(await code(), "image-unsigned", "an old registry");
 });
 
+t.test("bundles of cosign 3", async (t) => {
+	const SIGN = "https://sigstore.dev/cosign/sign/v1";
+	const BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json";
+	const { registry, code } = await newWorld(t);
+	const statementOf = (more: object = {}) => ({
+		_type: "https://in-toto.io/Statement/v1",
+		subject: [{ digest: { sha256: image.manifestDigest.slice(7) } }],
+		predicateType: SIGN,
+		predicate: {},
+		...more,
+	});
+	const payloadType = "application/vnd.in-toto+json";
+	const envelope = (statement: object, by: Signer) => {
+		const payload = json(statement);
+		const signed = Buffer.concat([Buffer.from(`DSSEv1 28 ${payloadType} ${payload.length} `), payload]);
+		return {
+			payload: payload.toString("base64"),
+			payloadType,
+			signatures: [{ sig: by.sign(signed).toString("base64") }],
+		};
+	};
+	/** Pushes a bundle, and a list of referrers under the tag that clients use where the registry has no list. */
+	const push = (bundle: object, annotations?: Record<string, string>) => {
+		const bytes = json(bundle);
+		const empty = json({});
+		registry.pushBlob("app", bytes);
+		const manifest = json({
+			schemaVersion: 2,
+			mediaType: MANIFEST,
+			artifactType: BUNDLE,
+			config: descriptor("application/vnd.oci.empty.v1+json", empty),
+			layers: [descriptor(BUNDLE, bytes)],
+			subject: descriptor(image.manifestType, image.manifest),
+		});
+		registry.pushDocument("app:hidden", manifest, MANIFEST);
+		const entry = {
+			...descriptor(MANIFEST, manifest),
+			artifactType: BUNDLE,
+			...(annotations ? { annotations } : {}),
+		};
+		const list = json({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [entry] });
+		registry.pushDocument(`app:${image.manifestDigest.replace(":", "-")}`, list, OCI_INDEX);
+		return code();
+	};
+	const bundle = (statement: object, by = p256) => ({
+		mediaType: BUNDLE,
+		verificationMaterial: { publicKey: { hint: "x" } },
+		dsseEnvelope: envelope(statement, by),
+	});
+	const good = bundle(statementOf());
+	t.equal(await push(good), "ok");
+	t.equal(await push(good, { "dev.sigstore.bundle.predicateType": SIGN }), "ok");
+	t.equal(await push(bundle(statementOf(), stranger)), "signature-key-unknown");
+	const foreign = [{ digest: { sha256: other.manifestDigest.slice(7) } }];
+	t.equal(await push(bundle(statementOf({ subject: foreign }))), "signature-claim-mismatch", "another image");
+	t.equal(await push(bundle(statementOf({ subject: [] }))), "signature-claim-mismatch");
+	const provenance = "https://slsa.dev/provenance/v1";
+	t.equal(
+		await push(bundle(statementOf({ predicateType: provenance }))),
+		"signature-claim-mismatch",
+		"a statement of another kind",
+	);
+	t.equal(
+		await push(bundle(statementOf({ predicateType: provenance })), {
+			"dev.sigstore.bundle.predicateType": provenance,
+		}),
+		"image-unsigned",
+	);
+	t.equal(await push(bundle(statementOf({ _type: "x" }))), "signature-claim-mismatch");
+	const otherPayload = {
+		...good.dsseEnvelope,
+		payload: envelope(statementOf({ subject: foreign }), p256).payload,
+	};
+	t.equal(
+		await push({ ...good, dsseEnvelope: otherPayload }),
+		"signature-key-unknown",
+		"another statement than was signed",
+	);
+	t.equal(
+		await push({ ...good, dsseEnvelope: { ...good.dsseEnvelope, payloadType: "text/plain" } }),
+		"image-unsigned",
+	);
+	t.equal(await push({ ...good, dsseEnvelope: { ...good.dsseEnvelope, signatures: [] } }), "image-unsigned");
+	t.equal(
+		await push({ mediaType: BUNDLE, messageSignature: { signature: "" } }),
+		"image-unsigned",
+		"a signature of a file",
+	);
+});
+
 t.test("keys", async (t) => {
 	for (const [name, key] of Object.entries({
 		ed25519: signer("ed25519"),
