@@ -20,7 +20,7 @@ const MIB = 1024n * 1024n;
 
 /** The value in MiB or processors; `label` is for the message. Errors: `machine-setting-invalid`. */
 export function parseMachineSetting(name: MachineSetting, text: string, label: string): number {
-	const value = name === "cpus" ? Number(text) : mebibytes(text);
+	const value = name !== "cpus" ? mebibytes(text) : /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
 	const most = name === "cpus" ? 9999 : 2 ** 31;
 	if (Number.isInteger(value) && value >= 1 && value <= most) return value;
 	return fail("machine-setting-invalid", `${label} cannot be ${JSON.stringify(text)}`, {

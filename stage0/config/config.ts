@@ -49,12 +49,12 @@ export interface RegistrySettings {
 	readonly insecure: InsecureTransport;
 }
 
+/** One of `ACCELERATORS`, or a size that stage1/machine-settings.ts reads. */
+export type KvmSetting = "accelerator" | MachineSetting;
+
 /** `auto`: user namespaces where they work, with a line where they do not. */
 export const PRIVATE_USERS_MODES = ["auto", "on", "off"] as const;
 export type PrivateUsersMode = (typeof PRIVATE_USERS_MODES)[number];
-
-/** One of `ACCELERATORS`, or a size that stage1/machine-settings.ts reads. */
-export type KvmSetting = "accelerator" | MachineSetting;
 
 export interface Config {
 	/** By the URL's host with its port, compared exactly. */

@@ -28,8 +28,8 @@ export function loadConfig(directories: ConfigDirectories): Config {
 		},
 		stage1: { ...merged.stage1Identity, ...(merged.stage1Location && { location: merged.stage1Location }) },
 		...(merged.journalSize && { journal: { maxSize: merged.journalSize } }),
-		...(merged.privateUsers && { isolation: { privateUsers: merged.privateUsers } }),
 		kvm: merged.kvm,
+		...(merged.privateUsers && { isolation: { privateUsers: merged.privateUsers } }),
 		warnings,
 	};
 }

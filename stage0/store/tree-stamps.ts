@@ -19,7 +19,7 @@ export function replaceStamps(directory: string, stamps: Stamps): void {
 /**
  * True when nothing was written to any file or directory since its content was last checked: every one still has its
  * inode, time of change and size. No content is read; whatever differs is for {@link checkWholeTree} to judge. What the
- * disk itself loses or flips is not seen here. About 3 µs a file.
+ * disk itself loses or flips is not seen here. 2.5 µs a file, three times that while the code is cold.
  */
 export function isUntouched(directory: string): boolean {
 	const stamps = readStamps(directory);

@@ -1,9 +1,9 @@
 import * as fs from "node:fs";
-import * as net from "node:net";
 import * as path from "node:path";
 import t from "tap";
 import { type BusyboxHost, createBusyboxHost, outputLines } from "../support/busybox-host.ts";
 import { enterPrivateHost } from "../support/private-host.ts";
+import { readFrom } from "../support/read-from.ts";
 
 enterPrivateHost();
 
@@ -108,25 +108,6 @@ t.test("networks of a pod", async (t) => {
 		t.equal(list.stdout, "");
 	});
 });
-
-/** What a server sends, tried again until it listens. */
-async function readFrom(address: string, port: number): Promise<string> {
-	const deadline = Date.now() + 20_000;
-	for (;;) {
-		const text = await new Promise<string>((resolve) => {
-			let received = "";
-			const socket = net.connect({ host: address, port, timeout: 2000 });
-			socket.on("data", (chunk) => {
-				received += chunk;
-			});
-			socket.on("timeout", () => socket.destroy());
-			socket.on("error", () => undefined);
-			socket.on("close", () => resolve(received));
-		});
-		if (text !== "" || Date.now() > deadline) return text;
-		await new Promise((resolve) => setTimeout(resolve, 100));
-	}
-}
 
 async function waitForAddresses(host: BusyboxHost, count: number): Promise<string[]> {
 	const deadline = Date.now() + 20_000;

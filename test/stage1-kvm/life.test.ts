@@ -16,13 +16,18 @@ const directory = fs.mkdtempSync("/var/tmp/rkt-test-kvm-life-");
 t.teardown(() => fs.rmSync(directory, { recursive: true, force: true }));
 const fixtures = makeFixtures(directory);
 
+/** The emulated machine is slow. */
+const THE_SAME = {
+	"it is the same monitor": ["SIGTERM ends a pod in order"],
+	"it is the same systemd": ["an app that ignores SIGTERM is killed", "the stop signal of an image"],
+};
+
 for (const flavor of ["kvm-uml", "kvm"] as const) {
 	const place = path.join(directory, flavor);
 	fs.mkdirSync(place);
 	const stage0 = createMiniStage0(place, path.join(distDirectory(), `stage1-${flavor}.aci`));
 
-	// Passing a signal on is the monitor's, which is the same; the emulated machine is slow.
-	const omitted = flavor === "kvm" ? { "the same program does it": ["SIGTERM ends a pod in order"] } : {};
+	const omitted = flavor === "kvm" ? THE_SAME : {};
 	t.test(flavor, async (t) => testLife(t, { stage0, fixtures, omitted }));
 
 	t.test(`${flavor}: the programs that the guest speaks to can do little on the host`, async (t) => {

@@ -192,25 +192,6 @@ t.test("which accelerator virtual machines get: the last directory counts, nothi
 	t.end();
 });
 
-t.test("which users pods get: the last directory counts, nothing else is known", (t) => {
-	const isolation = (privateUsers: string) => ({ rktKind: "isolation", rktVersion: "v1", privateUsers });
-	const system = configDirectory(t, { "isolation.d/vendor.json": isolation("auto") });
-	const local = configDirectory(t, { "isolation.d/own.json": isolation("off") });
-	t.strictSame(loadConfig({ system }).isolation, { privateUsers: "auto" });
-	const config = loadConfig({ system, local });
-	t.strictSame(renderConfig(config).stage0.at(-1), isolation("off"));
-	for (const files of [
-		{ "isolation.d/a.json": isolation("yes") },
-		{ "isolation.d/a.json": isolation("on"), "isolation.d/b.json": isolation("on") },
-	] as Files[]) {
-		t.throws(() => loadConfig({ local: configDirectory(t, files) }), {
-			code: "config-invalid",
-			message: /isolation\.d\/[ab]\.json: "privateUsers" is /,
-		});
-	}
-	t.end();
-});
-
 t.test("how large virtual machines are: each member by itself, in clear where it is wrong", (t) => {
 	const kvm = (members: Record<string, unknown>) => ({ rktKind: "kvm", rktVersion: "v1", ...members });
 	const system = configDirectory(t, { "kvm.d/vendor.json": kvm({ memory: "1Gi", cpus: "2" }) });
@@ -233,6 +214,25 @@ t.test("how large virtual machines are: each member by itself, in clear where it
 		t.throws(() => loadConfig({ local: configDirectory(t, files) }), {
 			code: "config-invalid",
 			message: new RegExp(`a\\.json: .*"${Object.keys(members)[0]}"`),
+		});
+	}
+	t.end();
+});
+
+t.test("which users pods get: the last directory counts, nothing else is known", (t) => {
+	const isolation = (privateUsers: string) => ({ rktKind: "isolation", rktVersion: "v1", privateUsers });
+	const system = configDirectory(t, { "isolation.d/vendor.json": isolation("auto") });
+	const local = configDirectory(t, { "isolation.d/own.json": isolation("off") });
+	t.strictSame(loadConfig({ system }).isolation, { privateUsers: "auto" });
+	const config = loadConfig({ system, local });
+	t.strictSame(renderConfig(config).stage0.at(-1), isolation("off"));
+	for (const files of [
+		{ "isolation.d/a.json": isolation("yes") },
+		{ "isolation.d/a.json": isolation("on"), "isolation.d/b.json": isolation("on") },
+	] as Files[]) {
+		t.throws(() => loadConfig({ local: configDirectory(t, files) }), {
+			code: "config-invalid",
+			message: /isolation\.d\/[ab]\.json: "privateUsers" is /,
 		});
 	}
 	t.end();

@@ -2,6 +2,7 @@ import type { Test } from "tap";
 import type { MiniStage0 } from "../../support/mini-stage0.ts";
 import { type ConformanceCase, conformanceCases, type Fixtures } from "./cases.ts";
 import { checkEnterAndStop, checkForcedStop, checkKilledSupervisor, checkTermination } from "./life.ts";
+import { checkNetworkAndJournal } from "./network.ts";
 import { runCase } from "./run-case.ts";
 import { checkEnterSignals, checkStopSignal, checkStubbornApp } from "./signals.ts";
 
@@ -27,6 +28,7 @@ const LIFE: Readonly<Record<string, LifeCheck>> = {
 	"signals reach a command that was entered": checkEnterSignals,
 	"an app that ignores SIGTERM is killed": checkStubbornApp,
 	"the stop signal of an image": checkStopSignal,
+	"a network, a forwarded port, name servers and the journal": checkNetworkAndJournal,
 };
 
 /** Pods from their start to their end; `more` are cases that need something of the host. */
