@@ -64,6 +64,7 @@ async function runAll(bench: Bench, only: string): Promise<string> {
 	const sections: readonly (readonly [title: string, run: () => string | Promise<string>])[] = [
 		["Light commands", () => lightCommands(bench)],
 		["A pod that prints one line", () => startPods(bench, rootfs)],
+		["What the default sandbox costs", () => sandbox(bench)],
 		["Preparing and collecting a pod", () => prepareAndCollect(bench)],
 		["Fetching a compressed image of 300 MB from a file", () => fetchImage(bench)],
 		[`Fetching an OCI image of 300 MB, ${IMAGE_FILES} files and ten layers`, () => fetchOci(bench)],
@@ -94,16 +95,54 @@ async function lightCommands(bench: Bench): Promise<string> {
 async function startPods(bench: Bench, rootfs: string): Promise<string> {
 	const say = [IMAGE, "--exec=/bin/echo", "--", "hello"];
 	const collect = (one: Contestant) => () => void call(one, "gc", "--grace-period=0s");
-	const cases = ["none", "host", "default"].flatMap((net) =>
+	const ways = [["--net=none"], ["--net=none", "--private-users"], ["--net=host"], ["--net=default"]];
+	const cases = ways.flatMap((flags) =>
 		bench.contestants.map((one) => ({
-			name: `${one.name} run --net=${net}`,
-			command: [...one.command, "run", `--net=${net}`, ...say],
+			name: `${one.name} run ${flags.join(" ")}`,
+			command: [...one.command, "run", ...flags, ...say],
 			after: collect(one),
 		})),
 	);
 	const rkt = bench.contestants[0] as Contestant;
 	const others = [bootPlain(rkt, bench.directory), ...otherRuntimes(bench.directory, rootfs)];
 	return timesTable(await measure([...cases, untilExec(rkt), ...others], bench.runs));
+}
+
+/** The same pod without parts of the sandbox. What all processes of a pod are refused stays in each. */
+async function sandbox({ contestants, runs, directory }: Bench): Promise<string> {
+	const say = [IMAGE, "--exec=/bin/echo", "--", "hello"];
+	const cases = ["", "capabilities", "paths", "seccomp", "all-run"].flatMap((word) =>
+		contestants.map((one) => {
+			const insecure = word === "" ? [] : [`--insecure-options=${word}`];
+			return {
+				name: [one.name, ...insecure, "run", "--net=none"].join(" "),
+				command: [...one.command, ...insecure, "run", "--net=none", ...say],
+				after: () => void call(one, "gc", "--grace-period=0s"),
+			};
+		}),
+	);
+	return timesTable(await measure([...cases, ...filtersOfNspawn(directory)], runs));
+}
+
+/** What nspawn's own filters cost, which rkt has it leave out: PID 1 of a pod installs one that is ready-made. */
+function filtersOfNspawn(directory: string): Case[] {
+	const root = path.join(directory, "rootfs");
+	fs.mkdirSync(path.join(root, "usr"), { recursive: true });
+	const nspawn = [
+		"systemd-nspawn",
+		"--quiet",
+		"--register=no",
+		"--keep-unit",
+		"--pipe",
+		`--directory=${root}`,
+	];
+	return [
+		{ name: "systemd-nspawn", command: [...nspawn, "/bin/echo", "hello"] },
+		{
+			name: "systemd-nspawn without its filters",
+			command: ["env", "SYSTEMD_SECCOMP=0", ...nspawn, "/bin/echo", "hello"],
+		},
+	];
 }
 
 /** The root of stage1, booted without anything of rkt. */

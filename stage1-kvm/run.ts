@@ -116,6 +116,7 @@ function become(
 			? []
 			: [`--vsock=${command.cid}`, `--channel=${podPaths.inStage1(pod.directory, GUEST_CHANNEL)}`]),
 		...(command.rights.user === undefined ? [] : [`--user=${command.rights.user}`]),
+		"--jail",
 		`--capabilities=${command.rights.capabilities.toString(16)}`,
 		...command.passed.map((what) => `--pass=${what}`),
 		...(command.qmp ? ["--qmp"] : []),

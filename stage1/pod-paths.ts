@@ -82,6 +82,8 @@ export const GUEST_SUPERVISOR_STATUS = "/rkt/supervisor-status";
 export const GUEST_TRACE = "/rkt/trace";
 export const GUEST_RESOLV_CONF = "/etc/rkt-resolv.conf";
 export const GUEST_HOSTS = "/etc/rkt-hosts";
+/** For docker images, when nothing else decides. */
+export const GUEST_RESOLV_FALLBACK = "/etc/resolv-fallback";
 export const GUEST_HOSTS_FALLBACK = "/etc/hosts-fallback";
 export const GUEST_HOSTNAME = "/etc/hostname";
 export const GUEST_MACHINE_ID = "/etc/machine-id";

@@ -10,15 +10,19 @@ import { refuseAci, refuseTruncated } from "./refuse.ts";
 /** What zlib produces at once. Smaller pieces cost calls, larger ones fall out of the processor's cache. */
 const GUNZIP_CHUNK = 256 * 1024;
 
-/** The decompressed stream: gzip in this process, the others through the programs of the host. */
+/**
+ * The decompressed stream: gzip in this process, the others through the programs of the host. `pieceBytes` is what is
+ * decompressed at once.
+ */
 export function expand(
 	compression: "gzip" | "bzip2" | "xz" | "zstd",
 	input: AsyncIterable<Buffer>,
 	source: string,
+	pieceBytes = GUNZIP_CHUNK,
 ): AsyncIterable<Buffer> {
 	switch (compression) {
 		case "gzip":
-			return gunzip(input, source);
+			return gunzip(input, source, pieceBytes);
 		case "xz":
 			// A dictionary may claim 4 GiB; xz -9 needs 65 MiB.
 			return filter(
@@ -40,11 +44,15 @@ export function expand(
 	}
 }
 
-async function* gunzip(input: AsyncIterable<Buffer>, source: string): AsyncGenerator<Buffer> {
+async function* gunzip(
+	input: AsyncIterable<Buffer>,
+	source: string,
+	pieceBytes: number,
+): AsyncGenerator<Buffer> {
 	// The large high-water mark lets zlib's thread work on while this one hashes.
 	const options: ZlibOptions & { highWaterMark: number } = {
-		chunkSize: GUNZIP_CHUNK,
-		highWaterMark: 8 * GUNZIP_CHUNK,
+		chunkSize: pieceBytes,
+		highWaterMark: 8 * pieceBytes,
 	};
 	const engine = createGunzip(options);
 	const feed = startFeed(input, engine);

@@ -7,11 +7,18 @@ interface Mounts {
 	readonly legacy: readonly string[];
 }
 
-/** What limits need, by the controller. */
-const CONTROLLERS: Readonly<Record<string, string>> = {
-	memory: "--memory has no effect",
-	cpu: "--cpu and --cpu-shares have no effect",
-	pids: "limits of processes have no effect",
+interface Controller {
+	readonly effect: string;
+	readonly remedy: string;
+}
+
+const OTHERWISE = "use a kernel with this controller, and if version 1 has it, mount it there, cgroups(7)";
+
+/** What limits need. */
+const CONTROLLERS: Readonly<Record<string, Controller>> = {
+	memory: { effect: "--memory has no effect", remedy: `boot with cgroup_enable=memory; or ${OTHERWISE}` },
+	cpu: { effect: "--cpu and --cpu-shares have no effect", remedy: OTHERWISE },
+	pids: { effect: "limits of processes have no effect", remedy: OTHERWISE },
 };
 
 export function probeCgroups(host: DoctorHost): Finding[] {
@@ -22,14 +29,8 @@ export function probeCgroups(host: DoctorHost): Finding[] {
 		return [missing("layout", "no cgroups are mounted", remedy)];
 	}
 	const available = [...mounts.legacy, ...unifiedControllers(host, mounts)];
-	const controllers = Object.entries(CONTROLLERS).map(([name, effect]) =>
-		available.includes(name)
-			? ok(name, "can be limited")
-			: warning(
-					name,
-					`no controller: ${effect}`,
-					`boot with cgroup_enable=${name}, or give it to the cgroup that rkt runs in`,
-				),
+	const controllers = Object.entries(CONTROLLERS).map(([name, { effect, remedy }]) =>
+		available.includes(name) ? ok(name, "can be limited") : warning(name, `no controller: ${effect}`, remedy),
 	);
 	return [ok("layout", layout), ...controllers, devices(mounts)];
 }

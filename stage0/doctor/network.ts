@@ -40,7 +40,8 @@ function iptables(host: DoctorHost): Finding {
 	const effect = "addresses of pods are not translated, so --net=default does not work";
 	if (found === undefined)
 		return missing("iptables", `not found: ${effect}`, "on Debian: apt-get install iptables");
-	const listed = host.run(found, ["-t", "nat", "-S", "POSTROUTING"]);
+	// In a network namespace of its own, where it finds nothing of the machine's.
+	const listed = host.run("unshare", ["--net", found, "-t", "nat", "-S", "POSTROUTING"]);
 	if (listed?.status === 0) return ok("iptables", host.run(found, ["--version"])?.stdout.trim() ?? found);
 	return missing("iptables", `the kernel has no table nat: ${effect}`, "use a kernel with CONFIG_NF_NAT");
 }

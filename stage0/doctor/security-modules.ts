@@ -11,15 +11,15 @@ function active(host: DoctorHost): Finding {
 function seLinux(host: DoctorHost): Finding {
 	const enforcing = host.read("/sys/fs/selinux/enforce")?.trim();
 	if (enforcing === undefined) return ok("SELinux", "not in use");
-	if (enforcing === "0") return ok("SELinux", "permissive; rkt gives pods no contexts");
+	if (enforcing === "0") return ok("SELinux", "permissive; pods get no context unless an isolator names one");
 	return warning(
 		"SELinux",
-		"enforcing, and rkt gives pods no contexts: they keep the caller's",
+		"enforcing: pods keep the context of their caller unless an isolator names one",
 		"see ausearch -m avc when a pod does not start",
 	);
 }
 
 function appArmor(host: DoctorHost): Finding {
 	const enabled = host.read("/sys/module/apparmor/parameters/enabled")?.trim() === "Y";
-	return ok("AppArmor", enabled ? "on; rkt gives pods no profile of its own" : "not in use");
+	return ok("AppArmor", enabled ? "on; pods get no profile unless an isolator names one" : "not in use");
 }

@@ -5,8 +5,8 @@ import type { Store } from "../store/store.ts";
 import type { OciImage, OciLayer } from "./image-source.ts";
 import { type WatchedStream, watchStream } from "./watched-stream.ts";
 
-/** Downloads wait for the network, unpacking for the processor and the disk: a few at once use all of them. */
-const PARALLEL = 3;
+/** While one waits for the network or the disk, the other one works; a third costs memory and saves no time. */
+const PARALLEL = 2;
 /** What is read of a layer that was refused, to tell whether it was only damaged on its way. */
 const MAX_JUDGED_BYTES = 256 * 1024 * 1024;
 

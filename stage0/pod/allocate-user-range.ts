@@ -9,8 +9,8 @@ import { privateUsersPath } from "../../stage1/pod-paths.ts";
 import { formatUserRange, USER_RANGE_SIZE, type UserRange } from "./user-range.ts";
 import { claim, prepareClaims } from "./user-range-claims.ts";
 
-/** With the highest bit set, devpts refuses the ids as a mount option. */
-const LAST_WINDOW = 0x7fff;
+/** Ids from 0x70000000 on are those of hypervisors; from 0x80000000 on devpts refuses them as a mount option. */
+const LAST_WINDOW = 0x6fff;
 
 /** Where the ranges of a pod come from; the directory of the pod is named by its UUID. */
 export interface RangeRequest {

@@ -4,7 +4,8 @@ import { fail, isErrno } from "../../lib/errors.ts";
 
 /** Read whatever the flags say, so that no flag leads around it. */
 const ALWAYS = "/etc/rkt";
-const LONGEST_FILE = 1024 * 1024;
+/** Bytes of one file. */
+export const LONGEST_POLICY = 1024 * 1024;
 const MOST_FILES = 1000;
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
@@ -48,7 +49,7 @@ function readFile(place: string, file: string): string {
 		const stat = fs.fstatSync(fd);
 		if (!stat.isFile()) unreadable(file, "is not a regular file");
 		requireRoots(stat, file);
-		if (stat.size > LONGEST_FILE) unreadable(file, `has ${stat.size} bytes, more than ${LONGEST_FILE}`);
+		if (stat.size > LONGEST_POLICY) unreadable(file, `has ${stat.size} bytes, more than ${LONGEST_POLICY}`);
 		return fs.readFileSync(fd, "utf8");
 	} finally {
 		fs.closeSync(fd);

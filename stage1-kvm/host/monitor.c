@@ -1,19 +1,20 @@
 /*
  * monitor --status=FILE [--lock-fd=N] [--debug] [--trace=FILE] [--attach=CLIENT] [--helper=COUNT] [--qmp] [--init] [--boot=SECONDS]
- *         [--user=UID] [--capabilities=MASK] [--pass=WHAT...] [--vsock=CID --channel=FILE] [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...
+ *         [--jail] [--user=UID] [--capabilities=MASK] [--pass=WHAT...] [--vsock=CID --channel=FILE] [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...
  *
  * The process of a pod in a virtual machine. It starts the hypervisor, and before it the helper that serves the files of
  * the guest, passes signals on as an orderly shut-down, and ends with the status that the guest has left in FILE. A guest
  * whose agent does not come within the SECONDS of --boot is ended; with --qmp one that QEMU says it has stopped is, too. With
  * --init the hypervisor is no first process: one that ends itself by a signal cannot do that as such. The
  * working directory is the pod's. The hypervisor is of the user UID, or root with no capabilities but those of MASK, which is
- * hexadecimal; passed.h says WHAT it gets opened. With --vsock the agent comes by that way from the guest CID, which finds in FILE where to;
+ * hexadecimal; with --jail it has few of the host's files, and as root those of the pod; passed.h says WHAT it gets opened. With --vsock the agent comes by that way from the guest CID, which finds in FILE where to;
  * else the control channel is descriptor 3 of the hypervisor. It holds the lock of the pod; when it dies, the kernel kills both programs. With
  * --machine it is the leader of that machine of machined, and DIRECTORY of --machine-root what machined finds there.
  */
 #define _GNU_SOURCE
 #include "attach.h"
 #include "frames.h"
+#include "jail.h"
 #include "machine-root.h"
 #include "machined.h"
 #include "messages.h"
@@ -27,6 +28,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <poll.h>
 #include <sched.h>
@@ -60,6 +62,7 @@
 struct rights {
 	uid_t user;
 	uint64_t capabilities;
+	bool jail;
 };
 
 #define ALL_RIGHTS ((struct rights){ .user = 0, .capabilities = UINT64_MAX })
@@ -97,7 +100,7 @@ static void die(const char *what)
 static void usage(void)
 {
 	dprintf(2, "usage: monitor --status=FILE [--lock-fd=N] [--debug] [--trace=FILE] [--attach=CLIENT] [--helper=COUNT] [--qmp] [--init]\n"
-		   "       [--boot=SECONDS] [--user=UID] [--capabilities=MASK] [--pass=WHAT...] [--vsock=CID --channel=FILE] [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...\n");
+		   "       [--boot=SECONDS] [--jail] [--user=UID] [--capabilities=MASK] [--pass=WHAT...] [--vsock=CID --channel=FILE] [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...\n");
 	exit(FAILED);
 }
 
@@ -119,6 +122,8 @@ static struct options read_options(int argc, char **argv)
 			options.helper_count = atoi(argv[i] + 9);
 		else if (!strncmp(argv[i], "--boot=", 7))
 			options.boot_seconds = atoi(argv[i] + 7);
+		else if (!strcmp(argv[i], "--jail"))
+			options.rights.jail = true;
 		else if (!strncmp(argv[i], "--user=", 7))
 			options.rights.user = (uid_t)strtoul(argv[i] + 7, NULL, 10);
 		else if (!strncmp(argv[i], "--capabilities=", 15))
@@ -186,6 +191,14 @@ static void be_init(void)
 	_exit(FAILED);
 }
 
+static void execv_in_jail(char **words)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof path, JAIL_PROGRAMS "/%s", basename(words[0]));
+	execv(path, words);
+}
+
 /*
  * The program, or with `init` its parent, is the first process of a process namespace: what it has started itself ends
  * with it, however it ends. It has a session of its own, because User-Mode Linux signals its whole group when it panics.
@@ -207,6 +220,9 @@ static pid_t start(char **argv, int count, const struct passed *passed, int outp
 	}
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || !leave_machine_root())
 		_exit(FAILED);
+	const char *failed = rights.jail ? enter_jail(words[0], rights.user == 0) : NULL;
+	if (failed)
+		die(failed);
 	if (init)
 		be_init();
 	setsid();
@@ -223,7 +239,10 @@ static pid_t start(char **argv, int count, const struct passed *passed, int outp
 	sigprocmask(SIG_SETMASK, &kept, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	unsetenv("NOTIFY_SOCKET");
+	/* QEMU looks for its files beside where it is. */
 	execv(words[0], words);
+	if (rights.jail)
+		execv_in_jail(words);
 	die(words[0]);
 	return -1;
 }
@@ -566,6 +585,15 @@ int main(int argc, char **argv)
 	sessions_init(&machine.sessions);
 	notify_open();
 	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct passed served = { .count = 0 }, passed = { .count = 0 };
+	if (options.helper_count > 0)
+		passed_add(&served, listen_for_helper());
+	passed_add(&passed, ends[1]);
+	passed_add(&passed, qmp_ends[1]);
+	/* While our root is still the host's. */
+	for (int i = 0; i < options.pass_count; i++)
+		if (!passed_open(&passed, options.pass[i], SHARE_SOCKET))
+			die(options.pass[i]);
 	/* Before the programs are started: machined takes only this process into the scope that it makes. */
 	bool registered = options.registration.name && register_machine(&options.registration);
 	if (options.attach) {
@@ -577,21 +605,13 @@ int main(int argc, char **argv)
 	}
 	close(nothing);
 	if (options.helper_count > 0) {
-		struct passed served = { .count = 0 };
 		int output = options.debug ? -1 : messages_open(&machine.helper_messages);
-		passed_add(&served, listen_for_helper());
 		machine.helper = start(options.helper, options.helper_count, &served, output, false, ALL_RIGHTS);
 		passed_close(&served);
 		if (output >= 0)
 			close(output);
 	}
 	int words = argc - (int)(options.hypervisor - argv);
-	struct passed passed = { .count = 0 };
-	passed_add(&passed, ends[1]);
-	passed_add(&passed, qmp_ends[1]);
-	for (int i = 0; i < options.pass_count; i++)
-		if (!passed_open(&passed, options.pass[i], SHARE_SOCKET))
-			die(options.pass[i]);
 	machine.hypervisor = start(options.hypervisor, words, &passed, -1, options.init, options.rights);
 	passed_close(&passed);
 	qmp_init(&machine.qmp, qmp_ends[0]);

@@ -20,7 +20,7 @@ export interface Nic {
 export interface Disk {
 	/** Numbers of the device on the host, by which the guest knows it: digits and a hyphen. */
 	readonly name: string;
-	/** Path relative to the pod directory, without anything that means something to a hypervisor. */
+	/** Path relative to the working directory, without anything that means something to a hypervisor. */
 	readonly node: string;
 	readonly readOnly: boolean;
 }
@@ -39,7 +39,10 @@ export interface Machine extends Pick<Host, "programs" | "environment"> {
 	readonly parameters: readonly string[];
 }
 
-/** What a hypervisor may do on the host, beside what it got opened. */
+/**
+ * What a hypervisor may do on the host, beside what it got opened. It is in a root of its own, stage1-kvm/host/jail.h, where
+ * its working directory is {@link WORKING_DIRECTORY}.
+ */
 export interface Rights {
 	/** A user of its own: {@link machineUser}. undefined: root, with the capabilities and no others. */
 	readonly user: number | undefined;
@@ -78,6 +81,9 @@ export interface Hypervisor {
 	 */
 	find(host: Host): (machine: Machine) => MachineCommand;
 }
+
+/** There stage1/rootfs is the root that the guest gets, for a hypervisor that is root. */
+export const WORKING_DIRECTORY = "/pod";
 
 /**
  * A user that nobody else on the host is: numbers from 0x70000000 on belong to no range that systemd or shadow hand out

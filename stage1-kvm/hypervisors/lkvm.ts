@@ -5,15 +5,10 @@ import { stage1Rootfs } from "../../stage1/pod-paths.ts";
 import { requireHardware } from "./accelerator.ts";
 import { FILE_SERVER_RIGHTS } from "./file-server.ts";
 import { findProgram } from "./find-program.ts";
-import type { Hypervisor, Machine } from "./hypervisor.ts";
+import { type Hypervisor, type Machine, WORKING_DIRECTORY } from "./hypervisor.ts";
 import { diskParameters, kernelParameters } from "./kernel-parameters.ts";
 import { requireKernel } from "./require-kernel.ts";
 
-/** The name of the machine to lkvm's own commands: with HOME set to the pod directory nothing else is needed to tell it. */
-const NAME = "vm";
-/** lkvm listens there, below HOME; its path goes into an address, unix(7), and would be cut off silently. */
-const SOCKET = `.lkvm/${NAME}.sock`;
-const LONGEST_ADDRESS = 107;
 /** MAX_DISK_IMAGES of kvmtool. */
 const MOST_DISKS = 4;
 /** kvmtool has 2048 bytes, writes its own parameters first and cuts off what is too much. */
@@ -36,16 +31,15 @@ export const lkvm: Hypervisor = {
 		if (!fs.existsSync(VHOST)) {
 			fail("hypervisor-unusable", `lkvm needs ${VHOST}`, { hint: "modprobe vhost_vsock" });
 		}
-		const home = homeDirectory();
 		return (machine) => ({
 			helper: [],
 			hypervisor: [program, ...lkvmArguments(machine)],
 			cid: contextId(machine.uuid),
-			passed: [],
+			passed: [`read:${kernelPath(programs)}`],
 			rights: FILE_SERVER_RIGHTS,
 			qmp: false,
 			init: false,
-			environment: { HOME: home },
+			environment: { HOME: WORKING_DIRECTORY },
 		});
 	},
 };
@@ -57,7 +51,7 @@ export function contextId(uuid: string): number {
 
 /**
  * builtin-run.c of kvmtool, which splits at commas and cannot escape them: the shared directory is named relative to the
- * pod directory, devices of the network and of disks have names of our own, and all other words are taken as they are.
+ * working directory, devices of the network and of disks have names of our own, and all other words are taken as they are.
  */
 export function lkvmArguments(machine: Machine): string[] {
 	if (machine.disks.length > MOST_DISKS) {
@@ -69,14 +63,15 @@ export function lkvmArguments(machine: Machine): string[] {
 	}
 	return [
 		"run",
-		`--name=${NAME}`,
+		"--name=vm",
 		`--cpus=${machine.cpus}`,
 		`--mem=${machine.memoryMiB}`,
 		"--console=virtio",
 		"--rng",
 		"--no-dhcp",
 		`--vsock=${contextId(machine.uuid)}`,
-		`--kernel=${kernelPath(machine.programs)}`,
+		// The first that is passed: the channel is no descriptor.
+		"--kernel=/proc/self/fd/3",
 		`--disk=${stage1Rootfs("")}`,
 		...machine.disks.map(({ node, readOnly }) => `--disk=${node}${readOnly ? ",ro" : ""}`),
 		...(machine.nics.length === 0
@@ -112,14 +107,6 @@ function parameters(machine: Machine): string {
 			hint: `shorten RKT_HYPERVISOR_EXTRA_KERNEL_PARAMS; all together may have ${MOST_PARAMETERS} bytes`,
 		},
 	);
-}
-
-function homeDirectory(): string {
-	const home = fs.realpathSync(".");
-	if (Buffer.byteLength(path.join(home, SOCKET)) <= LONGEST_ADDRESS) return home;
-	return fail("hypervisor-unusable", `lkvm cannot make its socket ${SOCKET} in ${home}`, {
-		hint: "choose a data directory with a shorter path with --dir",
-	});
 }
 
 /** A bzImage, nothing else is loaded on x86. */

@@ -1,9 +1,8 @@
-import * as fs from "node:fs";
 import * as path from "node:path";
-import { fail } from "../../lib/errors.ts";
+import { stage1Rootfs } from "../../stage1/pod-paths.ts";
 import { FILE_SERVER_RIGHTS } from "./file-server.ts";
 import { findProgram } from "./find-program.ts";
-import type { Hypervisor, Machine } from "./hypervisor.ts";
+import { type Hypervisor, type Machine, WORKING_DIRECTORY } from "./hypervisor.ts";
 import { diskParameters, kernelParameters } from "./kernel-parameters.ts";
 
 /** User-Mode Linux: the guest's kernel is an ordinary program, which needs no hardware. */
@@ -30,11 +29,6 @@ export const uml: Hypervisor = {
 
 /** linux/Documentation/virt/uml; it parses its words itself, at white space and commas. */
 export function umlArguments(machine: Machine): string[] {
-	if (/[\s,]/.test(machine.root)) {
-		fail("hypervisor-unusable", `User-Mode Linux cannot use ${machine.root}`, {
-			hint: "choose a data directory without spaces and commas with --dir",
-		});
-	}
 	return [
 		`mem=${machine.memoryMiB}M`,
 		"con0=fd:0,fd:1",
@@ -43,10 +37,10 @@ export function umlArguments(machine: Machine): string[] {
 		"ssl=null",
 		"root=/dev/root",
 		"rootfstype=hostfs",
-		`rootflags=${machine.root}`,
+		`rootflags=${stage1Rootfs(WORKING_DIRECTORY)}`,
 		"rw",
 		"umid=vm",
-		`uml_dir=${umlDirectory()}`,
+		`uml_dir=${WORKING_DIRECTORY}`,
 		...machine.nics.map(
 			({ tap, mac, mtu }, index) => `vec${index}:transport=tap,ifname=${tap},mac=${mac},mtu=${mtu},depth=64`,
 		),
@@ -55,9 +49,4 @@ export function umlArguments(machine: Machine): string[] {
 		...diskParameters(machine.disks, "ubd"),
 		...kernelParameters(machine.debug, machine.environment, machine.parameters),
 	];
-}
-
-/** In the pod directory, so that no two pods meet. */
-function umlDirectory(): string {
-	return fs.realpathSync(".");
 }

@@ -16,6 +16,7 @@ const PROGRAMS = {
 			"vsock",
 			"passed",
 			"privileges",
+			"jail",
 		].map((name) => `host/${name}.c`),
 		"protocol/notify.c",
 		"protocol/frames.c",

@@ -29,13 +29,15 @@ export function prepareAppRoot(root: AppRoot, notify: boolean): void {
 
 /**
  * Mounts the pod's /etc/hostname, /etc/hosts and /etc/resolv.conf over those of the image and of volumes. An image that
- * has a hosts file keeps it unless somebody asked for another. `hostFiles` are those taken from the host.
+ * has a hosts file keeps it unless somebody asked for another; one of docker's gets all three in any case, as it is used
+ * to. `hostFiles` are those taken from the host.
  */
 export function mountNameFiles(
 	syscall: Syscall,
 	pod: string,
 	root: AppRoot,
 	hostFiles: readonly HostFile[],
+	docker: boolean,
 ): void {
 	const mount = (guestPath: string, target: string, readOnly: boolean): void => {
 		const host = hostFiles.find((file) => file.target === guestPath);
@@ -46,6 +48,8 @@ export function mountNameFiles(
 	};
 	mount(podPaths.GUEST_HOSTNAME, "/etc/hostname", true);
 	mount(podPaths.GUEST_RESOLV_CONF, "/etc/resolv.conf", false);
-	if (root.stat("/etc/hosts") === undefined) mount(podPaths.GUEST_HOSTS_FALLBACK, "/etc/hosts", false);
+	if (docker) mount(podPaths.GUEST_RESOLV_FALLBACK, "/etc/resolv.conf", false);
+	if (docker || root.stat("/etc/hosts") === undefined)
+		mount(podPaths.GUEST_HOSTS_FALLBACK, "/etc/hosts", false);
 	mount(podPaths.GUEST_HOSTS, "/etc/hosts", false);
 }

@@ -86,7 +86,7 @@ export function prepareApp(context: AppContext, podApp: PodApp): PreparedApp {
 		const volumes = mounts.map((mount) => mountVolume(context, podApp, root, mount));
 		const devices = volumes.flatMap(({ device }) => device ?? []);
 		const places = volumes.map(({ place }) => place);
-		mountNameFiles(syscall, pod.directory, root, context.hostFiles);
+		mountNameFiles(syscall, pod.directory, root, context.hostFiles, isDockerImage(podApp.image));
 		if (isDockerImage(podApp.image)) makeWorkingDirectory(podApp, root);
 		const capabilities = appCapabilities(limits.capabilities, !context.options.disableCapabilities);
 		const sockets = context.sockets.byApp.get(podApp.name) ?? [];

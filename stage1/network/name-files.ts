@@ -15,6 +15,8 @@ export interface NameFilesOptions {
 	readonly hostname: string;
 	readonly modes: DnsConfMode;
 	readonly dns: NetworkDns | undefined;
+	/** The resolv.conf of docker images, unless something decides about those of all apps. */
+	readonly resolvFallback?: string | undefined;
 }
 
 /** A file of the host that apps are to see, read-only, at a path of the pod's root. */
@@ -43,6 +45,8 @@ export function writeNameFiles(options: NameFilesOptions): HostFile[] {
 	}
 	if (modes.resolv === "default" && options.dns) {
 		write(podPaths.GUEST_RESOLV_CONF, resolvConfOfNetwork(options.dns));
+	} else if (modes.resolv === "default" && options.resolvFallback !== undefined) {
+		write(podPaths.GUEST_RESOLV_FALLBACK, options.resolvFallback);
 	}
 	const hostFiles: HostFile[] = [];
 	const bind = (guestPath: string, source: string): void => {

@@ -1,11 +1,13 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { isDockerImage } from "../../appc/oci/oci-annotations.ts";
 import { isErrno } from "../../lib/errors.ts";
 import { mark } from "../../lib/trace.ts";
 import { openAppRoot } from "../apps/app-root.ts";
 import { type PreparedApp, prepareApp } from "../apps/prepare-app.ts";
 import { createJournalDirectory, JOURNAL_SIZE_VARIABLE, writeJournalSize } from "../journal.ts";
 import { metadataUrl } from "../metadata-url.ts";
+import { hostResolvConf } from "../network/host-resolv-conf.ts";
 import { writeNameFiles } from "../network/name-files.ts";
 import { podHostname } from "../network/names.ts";
 import type { NetworkResult } from "../network/types.ts";
@@ -37,7 +39,12 @@ export function preparePod(context: RunContext): PreparedPod {
 	const { sharedMemory, deviceNodes, leave } = enterMountNamespace(syscall, podDirectory);
 	wayBack.unshift(leave);
 	const modes = options.dnsConfMode ?? { resolv: "default", hosts: "default" };
-	const hostFiles = writeNameFiles({ podDirectory, uuid: options.uuid, hostname, modes, dns: network.dns });
+	const hostFiles = writeNameFiles({
+		...{ podDirectory, uuid: options.uuid, hostname, modes, dns: network.dns },
+		resolvFallback: pod.apps.some(({ image }) => isDockerImage(image))
+			? hostResolvConf(network.namespace !== undefined)
+			: undefined,
+	});
 	mountJournal(context);
 	mark("stage1 mounts");
 	const url = metadataUrl(options.mdsToken, network.hostIP);

@@ -13,7 +13,7 @@ const ENOSYS = 38;
  */
 const DENIED_TO_PODS = `
 	acct add_key adjtimex afs_syscall bdflush break clock_adjtime clock_adjtime64 clock_settime clock_settime64
-	create_module delete_module finit_module ftime get_kernel_syms getpmsg gtty idle init_module io_uring_enter
+	create_module delete_module fanotify_init finit_module ftime get_kernel_syms getpmsg gtty idle init_module io_uring_enter
 	io_uring_register io_uring_setup ioperm iopl kexec_file_load kexec_load keyctl lock lookup_dcookie mpx
 	nfsservctl open_by_handle_at pciconfig_iobase pciconfig_read pciconfig_write perf_event_open prof profil putpmsg
 	query_module quotactl quotactl_fd request_key security settimeofday sgetmask ssetmask stime stty

@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import t, { type Test } from "tap";
 import { BUSYBOX, createBusyboxHost, firstUuid, outputLines } from "../support/busybox-host.ts";
+import { distDirectory } from "../support/dist-directory.ts";
 import { busyboxFiles, imageManifest, makeAci } from "../support/make-aci.ts";
 import { enterPrivateHost } from "../support/private-host.ts";
 import { createSigningKey } from "../support/signing-key.ts";
@@ -253,6 +254,18 @@ t.test("policy", async (t) => {
 		t.equal(await status({ SUDO_UID: "65534" }), 1, "an exception is for everybody who asks");
 	});
 
+	const login = "echo 65534 >/proc/self/loginuid";
+	const keepsLogins = spawnSync("sh", ["-c", login], { stdio: "ignore" }).status === 0;
+	const whereKept = keepsLogins ? {} : { skip: "the kernel keeps no logins" };
+	t.test("callers: by the login that the kernel keeps", whereKept, async (t) => {
+		setPolicy({ match: { callers: ["user:nobody"] }, hostNetwork: false });
+		const globals = [`--dir=${host.dataDirectory}`, `--local-config=${host.configDirectory}`];
+		const words = [path.join(distDirectory(), "rkt"), ...globals, "run", "--net=host", BUSYBOX];
+		const result = spawnSync("sh", ["-c", `${login} && exec "$0" "$@"`, ...words], { encoding: "utf8" });
+		t.equal(result.status, 254);
+		t.match(result.stderr, /uses the network of the host/);
+	});
+
 	t.test("rkt policy explain says which rule decides and why, without running anything", async (t) => {
 		setPolicy(
 			{ name: "networks", hostNetwork: false, message: "ask the operators" },
@@ -286,6 +299,20 @@ t.test("policy", async (t) => {
 			/^allowed: there is no policy/,
 		);
 		t.strictSame(pods(), before);
+	});
+
+	t.test("rkt policy check reads files before they count", async (t) => {
+		const good = path.join(host.directory, "good.json");
+		const bad = path.join(host.directory, "bad.json");
+		const rules = [{ name: "a", hostNetwork: false }];
+		fs.writeFileSync(good, JSON.stringify({ rktKind: "policy", rktVersion: "v1", rules }));
+		fs.writeFileSync(bad, JSON.stringify({ rktKind: "policy", rktVersion: "v1", rules: [{ name: "b" }] }));
+		const checked = await host.rkt(["policy", "check", good]);
+		t.strictSame([checked.status, checked.stdout], [0, `${good}: 1 rule\n`]);
+		const refused = await host.rkt(["policy", "check", good, bad]);
+		t.equal(refused.status, 254);
+		t.match(refused.stderr, /bad\.json: rules\[0\].* limits nothing/);
+		t.match((await host.rkt(["policy", "check", "/nowhere"])).stderr, /cannot read \/nowhere/);
 	});
 
 	t.test("a policy that cannot be read or trusted starts no pod", async (t) => {

@@ -38,6 +38,14 @@ for (const flavor of ["kvm-uml", "kvm"] as const) {
 		const processes = processesBelow(readRecordedProcess(pod.directory)?.pid as number);
 		for (const [program, expected] of Object.entries(expectedRights(pod.uuid)[flavor]))
 			t.match(processes.find(({ exe }) => exe.endsWith(program))?.rights, expected, program);
+		const machine = processes.find(({ exe }) => /linux$|qemu-system/.test(exe))?.pid as number;
+		const entries = fs.readdirSync(`/proc/${machine}/root`).filter((name) => !/^lib(|32|64|x32)$/.test(name));
+		t.strictSame(entries.sort(), ["dev", "pod", "proc", "program", "usr"]);
+		t.strictSame(
+			openMounts(machine),
+			[],
+			"it can open no device that it makes, and change nothing of the host's",
+		);
 		t.equal(stage0.call(pod, "stop", ["--force"]).status, 0);
 		await ended;
 		stage0.remove(pod);
@@ -50,7 +58,7 @@ function expectedRights(uuid: string) {
 	const none = "0".repeat(16);
 	const confined = { CapInh: none, NoNewPrivs: "1" };
 	return {
-		"kvm-uml": { "/rkt/vm/linux": { Uid: "0", ...confined, ...caps("000000000800001f") } },
+		"kvm-uml": { "/program/linux": { Uid: "0", ...confined, ...caps("000000000800001f") } },
 		kvm: {
 			"/qemu-system-x86_64": { Uid: `${machineUser(uuid)}`, Seccomp: "2", ...confined, ...caps(none) },
 			"/virtiofsd": { Uid: "0", Seccomp: "2", ...confined, ...caps("00000000880000db", none) },
@@ -58,13 +66,30 @@ function expectedRights(uuid: string) {
 	};
 }
 
+/** Mount points at which devices could be made and opened, or that could be written to and are not the pod's; proc(5). */
+function openMounts(pid: number): string[] {
+	const mounts = fs.readFileSync(`/proc/${pid}/mountinfo`, "utf8").trimEnd().split("\n");
+	return mounts
+		.map((line) => line.split(" ") as [string, string, string, string, string, string])
+		.filter(([, , , , point, options]) => {
+			const has = (option: string): boolean => options.split(",").includes(option);
+			if (/^\/dev\/(null|zero|random|urandom|kvm|net\/tun|vhost-\w+)$/.test(point)) return false;
+			const own = /^\/(|dev\/shm|pod\/stage1\/rootfs.*)$/.test(point);
+			return !(point === "/pod/stage1/devices" || has("nodev")) || !(own || has("ro"));
+		})
+		.map(([, , , , point]) => point);
+}
+
 /** Every process below another: its program, and of its /proc/PID/status the first word of each line. */
-function processesBelow(pid: number): { exe: string; rights: Record<string, string> }[] {
+function processesBelow(pid: number): { pid: number; exe: string; rights: Record<string, string> }[] {
 	const children = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean);
 	return children.flatMap((child) => {
 		const lines = fs.readFileSync(`/proc/${child}/status`, "utf8").split("\n");
 		const rights = Object.fromEntries(lines.map((line) => line.split(/:?\s+/, 2)));
-		return [...processesBelow(Number(child)), { exe: fs.readlinkSync(`/proc/${child}/exe`), rights }];
+		return [
+			...processesBelow(Number(child)),
+			{ pid: Number(child), exe: fs.readlinkSync(`/proc/${child}/exe`), rights },
+		];
 	});
 }
 

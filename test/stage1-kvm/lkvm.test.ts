@@ -46,7 +46,7 @@ t.test("the words for a pod without a network", (t) => {
 		"--rng",
 		"--no-dhcp",
 		`--vsock=${CID}`,
-		"--kernel=/tree/rkt/vm/bzImage",
+		"--kernel=/proc/self/fd/3",
 		"--disk=stage1/rootfs",
 		"--network=mode=none",
 	]);

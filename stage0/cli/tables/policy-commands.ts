@@ -7,6 +7,16 @@ const MANY = Number.MAX_SAFE_INTEGER;
 
 export const POLICY_COMMANDS: readonly CommandSpec[] = [
 	defineCommand({
+		name: "policy check",
+		summary: "Check files before they become the policy",
+		usage: "FILE …",
+		description: `Reads files as those of policy.d are read. A file there that is not understood lets no pod start, so check it
+before it is put there.`,
+		arguments: [1, MANY],
+		completes: "files",
+		load: async () => (await import("../commands/policy-check.ts")).checkPolicyFiles,
+	}),
+	defineCommand({
 		name: "policy explain",
 		summary: "Say what the policy of this machine thinks of a pod",
 		usage: "[flags] IMAGE [IMAGE flags] [-- APP ARGUMENTS [---]] [IMAGE …]",
