@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { isErrno } from "../../lib/errors.ts";
 import { readTextIfExists, replaceFile } from "../../lib/files.ts";
 
 /** Name, inode, time of change in milliseconds and size of each entry of a tree in turn. */
@@ -11,9 +12,13 @@ export function encodeStamps(stamps: Stamps): string {
 	return JSON.stringify(stamps);
 }
 
-/** Not flushed: without them the tree is read whole once more. */
+/** Not flushed, and no error where nothing can be written: without them the tree is read whole once more. */
 export function replaceStamps(directory: string, stamps: Stamps): void {
-	replaceFile(path.join(directory, STAMPS_FILE), encodeStamps(stamps), 0o600);
+	try {
+		replaceFile(path.join(directory, STAMPS_FILE), encodeStamps(stamps), 0o600);
+	} catch (error) {
+		if (!isErrno(error, "ENOSPC", "EDQUOT", "EROFS", "EACCES")) throw error;
+	}
 }
 
 /**
