@@ -27,6 +27,10 @@ export const volumeSchema = once(() =>
 			source: z.optional(text((value) => value.startsWith("/"), "must be an absolute path")),
 			readOnly: z.optional(z.boolean()),
 			recursive: z.optional(z.boolean()),
+			/** Our own: false shows the owners of the host also to a pod with users of its own. */
+			idmap: z.optional(z.boolean()),
+			/** Our own: set-user-ID programs and file capabilities of the volume have an effect. */
+			suid: z.optional(z.boolean()),
 			mode: z.optional(text((value) => /^0?[0-7]{1,4}$/.test(value), 'must be an octal mode such as "0755"')),
 			uid: z.optional(numericID()),
 			gid: z.optional(numericID()),
@@ -41,7 +45,9 @@ export const volumeSchema = once(() =>
 
 function volumeProblems(volume: Readonly<Record<string, unknown>>): [string, string][] {
 	if (volume.kind === "empty") {
-		return volume.source === undefined ? [] : [["source", "is not allowed for a volume of kind empty"]];
+		return (["source", "idmap"] as const)
+			.filter((member) => volume[member] !== undefined)
+			.map((member) => [member, "is not allowed for a volume of kind empty"]);
 	}
 	const problems = (["mode", "uid", "gid"] as const)
 		.filter((member) => volume[member] !== undefined)

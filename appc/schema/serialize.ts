@@ -106,8 +106,8 @@ function portMembers({ name, protocol, port, count, socketActivated }: App["port
 }
 
 function volumeMembers(volume: PodManifest["volumes"][number]): Members {
-	const { name, kind, source, readOnly, recursive, mode, uid, gid } = volume;
-	return { name, kind, source, readOnly, recursive, mode, uid, gid };
+	const { name, kind, source, readOnly, recursive, idmap, suid, mode, uid, gid } = volume;
+	return { name, kind, source, readOnly, recursive, idmap, suid, mode, uid, gid };
 }
 
 function nameAndValue({ name, value }: { readonly name: string; readonly value?: unknown }): Members {

@@ -4,6 +4,7 @@ import type { Label } from "../../appc/types/labels.ts";
 import { isErrno } from "../../lib/errors.ts";
 import { writeFileAtomic } from "../../lib/files.ts";
 import type { GuestKernel } from "../../stage1/guest-kernel.ts";
+import { isLayerList } from "./layer-id.ts";
 import { type StoreLayout, unreadable } from "./layout.ts";
 
 /** An image that the manifest of another one names. */
@@ -65,6 +66,7 @@ export function readRecord(layout: StoreLayout, key: string): ImageRecord | unde
 	try {
 		const record = decodeRecord(fs.readFileSync(fd, "utf8"));
 		if (record?.key !== key || !Array.isArray(record.dependencies)) return undefined;
+		if (record.layers !== undefined && !isLayerList(record.layers)) return undefined;
 		const stat = fs.fstatSync(fd);
 		return { ...record, signer: isRoots(stat) ? record.signer : undefined, lastUsed: stat.mtimeMs };
 	} catch (error) {

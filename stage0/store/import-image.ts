@@ -6,6 +6,7 @@ import type { ImageManifest } from "../../appc/schema/image-manifest.ts";
 import { crashPoint } from "../../lib/crash-point.ts";
 import { fail, isErrno } from "../../lib/errors.ts";
 import { renameDurable, writeFileAtomic } from "../../lib/files.ts";
+import { keepMemorySteady } from "../../lib/steady-memory.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { readGuestKernel } from "../../stage1/guest-kernel.ts";
 import { type BlobWriter, createBlobWriter } from "./blob-writer.ts";
@@ -60,6 +61,7 @@ export async function importImage(
 ): Promise<ImageRecord> {
 	const stream = typeof input === "string" ? openArchive(input) : input;
 	createLayout(layout);
+	keepMemorySteady();
 	try {
 		const writer = createBlobWriter(layout.temporaryDirectory, syscall);
 		const tree = options.render ? await startTree(layout, syscall) : undefined;

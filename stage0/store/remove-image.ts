@@ -97,7 +97,8 @@ export function sweepLeftovers(layout: StoreLayout, syscall: Syscall, graceMs = 
 	}
 	const manifests = path.join(layout.directory, "imageManifest", "sha512");
 	const fanOut = listDirectory(manifests).map((part) => path.join(manifests, part));
-	for (const directory of [layout.infoDirectory, layout.remoteDirectory, ...fanOut])
+	const { infoDirectory, remoteDirectory, layerDirectory } = layout;
+	for (const directory of [infoDirectory, remoteDirectory, layerDirectory, ...fanOut])
 		sweepAtomicWrites(directory);
 }
 

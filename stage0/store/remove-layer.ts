@@ -17,20 +17,20 @@ import { readTreeLayers } from "./tree-layers.ts";
  * that a sweep finds. Call it with the layer's lock.
  */
 export function discardDirectory(layout: StoreLayout, hex: string): void {
-	const away = moveAway(layout, hex);
+	const away = moveAway(layout, hex, `import-${process.pid}`);
 	if (away !== undefined) fs.rmSync(away, { recursive: true, force: true });
 	fs.rmSync(layout.layerInfo(hex), { force: true });
 }
 
-/** The same for a damaged one; its files stay for pods that run on them until the next sweep. */
+/** The same for a damaged one; its files stay as long as there is a tree with that layer: pods may be running on them. */
 export function retireLayer(layout: StoreLayout, hex: string): void {
-	moveAway(layout, hex);
+	moveAway(layout, hex, `retired-${hex}`);
 	fs.rmSync(layout.layerInfo(hex), { force: true });
 	fs.rmSync(layout.layerBlob(hex), { force: true });
 }
 
-function moveAway(layout: StoreLayout, hex: string): string | undefined {
-	const away = path.join(layout.layerDirectory, `import-${process.pid}-${randomSuffix()}`);
+function moveAway(layout: StoreLayout, hex: string, prefix: string): string | undefined {
+	const away = path.join(layout.layerDirectory, `${prefix}-${randomSuffix()}`);
 	try {
 		fs.renameSync(layout.layer(hex), away);
 	} catch (error) {
@@ -60,10 +60,10 @@ export function collectLayers(
 		if (named === undefined) return [];
 		const all = [...new Set([...unpackedLayers(layout), ...packedLayers(layout)])];
 		const unused = all.filter(
-			(hex) => !named.has(hex) && (only?.has(`sha256:${hex}`) ?? true) && ageOf(layout, hex) >= graceMs,
+			(hex) => !named.all.has(hex) && (only?.has(`sha256:${hex}`) ?? true) && ageOf(layout, hex) >= graceMs,
 		);
 		const removed = unused.filter((hex) => removeLayer(layout, syscall, hex));
-		sweepLayerDirectory(layout, syscall);
+		sweepLayerDirectory(layout, syscall, named.ofTrees);
 		return removed.map((hex) => `sha256:${hex}`);
 	} finally {
 		fs.closeSync(alone);
@@ -94,11 +94,14 @@ function lockAlone(layout: StoreLayout, syscall: Syscall): number | undefined {
 }
 
 /** Undefined when the list of a tree is damaged, which may be that of a running pod. */
-function namedLayers(layout: StoreLayout): Set<string> | undefined {
+function namedLayers(
+	layout: StoreLayout,
+): { readonly all: ReadonlySet<string>; readonly ofTrees: ReadonlySet<string> } | undefined {
 	const ofImages = recordedKeys(layout).flatMap((key) => readRecord(layout, key)?.layers ?? []);
 	const ofTrees = listDirectory(layout.treeDirectory).map((id) => readTreeLayers(layout.tree(id)));
 	if (ofTrees.includes(null)) return undefined;
-	return new Set([...ofImages, ...ofTrees.flatMap((layers) => layers ?? [])].map(layerHex));
+	const hexOfTrees = ofTrees.flatMap((layers) => (layers ?? []).map(layerHex));
+	return { all: new Set([...ofImages.map(layerHex), ...hexOfTrees]), ofTrees: new Set(hexOfTrees) };
 }
 
 function removeLayer(layout: StoreLayout, syscall: Syscall, hex: string): boolean {
@@ -113,11 +116,14 @@ function removeLayer(layout: StoreLayout, syscall: Syscall, hex: string): boolea
 	return true;
 }
 
-/** Directories of killed commands, which nobody has locked, and files about layers that are gone. */
-function sweepLayerDirectory(layout: StoreLayout, syscall: Syscall): void {
+/** Directories of killed commands, which nobody has locked, damaged layers, and files about layers that are gone. */
+function sweepLayerDirectory(layout: StoreLayout, syscall: Syscall, ofTrees: ReadonlySet<string>): void {
 	for (const name of listDirectory(layout.layerDirectory)) {
 		const file = path.join(layout.layerDirectory, name);
-		if (name.startsWith("import-")) {
+		const retired = /^retired-([0-9a-f]{64})-/.exec(name)?.[1];
+		if (retired !== undefined) {
+			if (!ofTrees.has(retired)) fs.rmSync(file, { recursive: true, force: true });
+		} else if (name.startsWith("import-")) {
 			const lock = lockPath(syscall, file, { noWait: true });
 			if (lock) fs.rmSync(file, { recursive: true, force: true });
 			lock?.release();

@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { isErrno } from "../../lib/errors.ts";
 import { readTextIfExists, replaceFile } from "../../lib/files.ts";
 
 /** Name, inode, time of change in milliseconds and size of each entry of a tree in turn. */
@@ -11,15 +12,19 @@ export function encodeStamps(stamps: Stamps): string {
 	return JSON.stringify(stamps);
 }
 
-/** Not flushed: without them the tree is read whole once more. */
+/** Not flushed, and no error where nothing can be written: without them the tree is read whole once more. */
 export function replaceStamps(directory: string, stamps: Stamps): void {
-	replaceFile(path.join(directory, STAMPS_FILE), encodeStamps(stamps), 0o600);
+	try {
+		replaceFile(path.join(directory, STAMPS_FILE), encodeStamps(stamps), 0o600);
+	} catch (error) {
+		if (!isErrno(error, "ENOSPC", "EDQUOT", "EROFS", "EACCES")) throw error;
+	}
 }
 
 /**
  * True when nothing was written to any file or directory since its content was last checked: every one still has its
  * inode, time of change and size. No content is read; whatever differs is for {@link checkWholeTree} to judge. What the
- * disk itself loses or flips is not seen here. About 3 µs a file.
+ * disk itself loses or flips is not seen here. 2.5 µs a file, three times that while the code is cold.
  */
 export function isUntouched(directory: string): boolean {
 	const stamps = readStamps(directory);

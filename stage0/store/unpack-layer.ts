@@ -4,6 +4,7 @@ import type { TarEntry } from "../../appc/aci/entry.ts";
 import { readLayer } from "../../appc/oci/layer-read.ts";
 import type { LayerShape } from "../../appc/oci/layer-rules.ts";
 import { crashPoint } from "../../lib/crash-point.ts";
+import { fail, isErrno } from "../../lib/errors.ts";
 import { fsyncPath, replaceFile, writeFilesDurable } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { flushFileSystem } from "./flush.ts";
@@ -102,9 +103,20 @@ const OPAQUE = "trusted.overlay.opaque";
 const ORIGIN = "trusted.overlay.origin";
 
 function markDirectories(syscall: Syscall, rootfs: string, { opaque, whiteouts }: LayerShape): void {
-	for (const name of opaque) syscall.setXattr(path.join(rootfs, name), OPAQUE, Buffer.from("y"));
+	const mark = (directory: string, name: string, value: string): void => {
+		try {
+			syscall.setXattr(directory, name, Buffer.from(value));
+		} catch (cause) {
+			if (isErrno(cause, "ENOSPC", "EDQUOT")) throw cause;
+			fail("tree-not-written", `cannot give the attribute ${name} to ${directory}`, {
+				hint: "layers need a file system with extended attributes, such as ext4, xfs or btrfs",
+				cause,
+			});
+		}
+	};
+	for (const name of opaque) mark(path.join(rootfs, name), OPAQUE, "y");
 	const parents = new Set(whiteouts.map((name) => path.dirname(path.join(rootfs, name))));
-	for (const parent of parents) syscall.setXattr(parent, ORIGIN, Buffer.alloc(0));
+	for (const parent of parents) mark(parent, ORIGIN, "");
 }
 
 /** The directory appears as a whole, last. One that is damaged makes room. */

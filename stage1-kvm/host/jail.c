@@ -47,7 +47,7 @@ static int make_root(void)
 	return root >= 0 && syscall(SYS_move_mount, root, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH) == 0 ? root : -1;
 }
 
-/* What is at `path`, or with an empty one `directory` itself, appears at `name` of the new root, where a place for it has been made. */
+/* What is at `path`, or with an empty one at `directory`, appears at `name` of the new root, where a place for it has been made. */
 static bool show(int root, int directory, const char *path, const char *name, uint64_t attributes)
 {
 	struct mount_attr attr = { .attr_set = attributes };
@@ -71,7 +71,7 @@ static bool show_program(int root, int program, const char *name)
 {
 	char path[256];
 
-	snprintf(path, sizeof path, "%s/%s", JAIL_PROGRAMS + 1, name);
+	snprintf(path, sizeof path, "%s/%s", JAIL_PROGRAMS + 1, basename(name));
 	return mkdirat(root, JAIL_PROGRAMS + 1, 0755) == 0 && make_file(root, path) &&
 	       show(root, program, "", path, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 }
@@ -135,24 +135,22 @@ const char *enter_jail(const char *program, bool files)
 {
 	if (unshare(CLONE_NEWNS | CLONE_NEWIPC) < 0 || mount("", "/", "", RECURSIVE | SLAVE, NULL) < 0)
 		return "namespace";
-	/*
-	 * Before the new root covers them, and in this namespace, whose mounts alone can be cloned. Another stage0 starts us from the
-	 * pod directory.
-	 */
-	int file = open(program, O_PATH | O_CLOEXEC);
-	int pod = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* Before the new root covers them, and in this namespace, whose mounts alone can be cloned. */
+	int pod = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC), file = open(program, O_PATH | O_CLOEXEC);
+	if (file < 0)
+		return program;
 	int root = pod < 0 ? -1 : make_root();
 	if (root < 0 || mkdirat(root, POD, 0755) < 0 || mkdirat(root, "proc", 0755) < 0)
 		return "root";
-	if (file < 0 || !show_program(root, file, basename(program)))
+	if (!show_program(root, file, program))
 		return program;
+	close(file);
 	if (!show_libraries(root))
 		return "libraries";
 	if (!show_devices(root))
 		return "devices";
 	if (files && !show_files(root, pod))
 		return "files";
-	close(file);
 	close(pod);
 	/* The old root comes to lie on the new one, and goes; pivot_root(2). */
 	if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", DETACH) < 0 || chdir("/" POD) < 0)

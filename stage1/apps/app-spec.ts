@@ -14,7 +14,7 @@ export interface AppSpec {
 	readonly bindSys: boolean;
 	/** The app's /dev is made in the pod, which has a kernel of its own. */
 	readonly makeDevices: boolean;
-	/** Where volumes are, whose restrictions the pod's own kernel has to be told. */
+	/** Where volumes are, whose restrictions the pod's own kernel has to be told; with `+` in front set-user-ID holds. */
 	readonly volumes: readonly string[];
 	/** Paths of the pod that appear at the same place in the app; with `-` in front only if they exist. */
 	readonly binds: readonly string[];

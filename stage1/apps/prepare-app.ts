@@ -4,6 +4,7 @@ import { isDockerImage, ociAnnotation } from "../../appc/oci/oci-annotations.ts"
 import { signalNumber } from "../../appc/oci/stop-signal.ts";
 import { type AppLimits, readIsolators } from "../../appc/schema/app-isolators.ts";
 import { supportsNotify } from "../../appc/schema/image-manifest.ts";
+import type { Volume } from "../../appc/schema/pod-manifest.ts";
 import type { Log } from "../../lib/log.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import type { RunOptions } from "../arguments.ts";
@@ -135,8 +136,8 @@ function mountVolume(
 	const name = `volume ${volume.name}`;
 	const recursive = volume.recursive ?? true;
 	const { stat, place } = mountInApp(context.syscall, root, {
-		...{ name, source, target, readOnly, recursive },
-		...(volume.kind === "host" ? hostVolumeParts(context, name) : {}),
+		...{ name, source, target, readOnly, recursive, suid: volume.suid === true },
+		...(volume.kind === "host" ? hostVolumeParts(context, volume) : {}),
 		...(context.shift === 0 ? {} : { replaceDevice: (stat) => makePodNode(context, stat, readOnly) }),
 	});
 	return isDevice(stat) ? { place, device: { ...describeDevice(stat), readOnly } } : { place };
@@ -149,13 +150,16 @@ function makeWorkingDirectory({ app }: PodApp, root: AppRoot): void {
 
 function hostVolumeParts(
 	{ environment, volumeUsers, log }: AppContext,
-	name: string,
+	{ name, idmap }: Pick<Volume, "name" | "idmap">,
 ): Pick<HostMount, "bounds" | "owners"> {
 	const onRefused = (): void =>
-		log.info(`${name}: its file system cannot give files other owners, they belong to strangers in the pod`);
+		log.info(
+			`volume ${name}: its file system cannot give files other owners, they belong to strangers in the pod`,
+		);
+	const mapped = volumeUsers !== undefined && idmap !== false;
 	return {
 		bounds: parseVolumeBounds(environment[VOLUME_BOUNDS_VARIABLE]),
-		owners: volumeUsers === undefined ? undefined : { userNamespace: volumeUsers, onRefused },
+		owners: mapped ? { userNamespace: volumeUsers, onRefused } : undefined,
 	};
 }
 
@@ -185,7 +189,9 @@ function makeSpec(context: AppContext, podApp: PodApp, parts: SpecParts): AppSpe
 		readOnlyRoot: podApp.runtime.readOnlyRootFS,
 		bindSys,
 		makeDevices: context.ownKernel,
-		volumes: context.ownKernel ? parts.places : [],
+		volumes: context.ownKernel
+			? parts.places.map((place, index) => suidMark(parts.mounts[index]) + place)
+			: [],
 		binds: ["/run/systemd/journal", `-${CONTAINER_MARKER}`, ...(notify ? ["/run/systemd/notify"] : [])],
 		readOnlyPaths: READ_ONLY_PATHS.filter(protects),
 		hiddenPaths: hiddenPaths(context.ownKernel).filter(protects),
@@ -216,6 +222,9 @@ function makeSpec(context: AppContext, podApp: PodApp, parts: SpecParts): AppSpe
 function readKnownCalls(): string {
 	return fs.readFileSync(path.join(ownDirectory(), "seccomp", KNOWN_CALLS_FILE), "utf8");
 }
+
+/** The form of app-spec.ts. */
+const suidMark = (mount: AppMount | undefined): string => (mount?.volume.suid ? "+" : "");
 
 function isAtOrBelow(target: string, directory: string): boolean {
 	const normal = path.posix.normalize(target);

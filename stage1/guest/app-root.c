@@ -168,19 +168,25 @@ static int clone_disk(const struct stat *st)
 	return clone_tree(AT_FDCWD, path);
 }
 
+static const char *place_of(const char *volume)
+{
+	return volume + (*volume == '+');
+}
+
 /*
  * What the host has mounted for a volume, to be mounted again: nosuid and nodev of a mount on the host mean nothing to
  * another kernel, and neither do the numbers of a disk.
  */
-static int take_volume(int root, const char *path)
+static int take_volume(int root, const char *volume)
 {
+	const char *path = place_of(volume);
 	struct stat st;
 	int place = open_below(root, path, RESOLVE_IN_ROOT);
 
 	if (place < 0 || fstat(place, &st) < 0)
 		die(EXIT_NAMESPACE, "cannot find the volume at %s", path);
 	bool disk = S_ISBLK(st.st_mode);
-	uint64_t attributes = MOUNT_ATTR_NOSUID | (disk ? 0 : MOUNT_ATTR_NODEV);
+	uint64_t attributes = (*volume == '+' ? 0 : MOUNT_ATTR_NOSUID) | (disk ? 0 : MOUNT_ATTR_NODEV);
 	int tree = disk ? clone_disk(&st) : clone_tree(place, "");
 	if (tree < 0 || set_attributes(tree, attributes, AT_RECURSIVE) < 0)
 		die(EXIT_NAMESPACE, "cannot restrict the volume at %s", path);
@@ -230,7 +236,7 @@ static void make_devices_and_volumes(int root, const struct spec *spec)
 		trees[i] = take_volume(root, spec->volumes.items[i]);
 	make_devices(root);
 	for (size_t i = 0; i < spec->volumes.count; i++)
-		put_volume(root, spec->volumes.items[i], trees[i]);
+		put_volume(root, place_of(spec->volumes.items[i]), trees[i]);
 	free(trees);
 }
 

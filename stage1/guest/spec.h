@@ -24,7 +24,10 @@ struct spec {
 	struct list binds;
 	struct list readonly;
 	struct list masks;
-	/* With `make_devices`: where volumes are, without links, whose mounts the host has restricted for itself only. */
+	/*
+	 * With `make_devices`: where volumes are, without links, whose mounts the host has restricted for itself only; with `+`
+	 * in front where set-user-ID programs have an effect.
+	 */
 	struct list volumes;
 	uid_t uid;
 	gid_t gid;

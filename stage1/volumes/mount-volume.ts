@@ -34,6 +34,8 @@ export interface HostMount {
 	readonly bounds?: VolumeBounds;
 	/** Gives its files to the users of the pod with the same numbers. */
 	readonly owners?: OwnerView | undefined;
+	/** Its set-user-ID programs have an effect. */
+	readonly suid?: boolean;
 	/** A file of ours, of which no part is a program. */
 	readonly noExec?: boolean;
 	/** Gives the path of a device file to mount in place of a source that is one. */
@@ -58,8 +60,8 @@ export interface OwnerView {
 
 /**
  * Mounts it in the app's root. The source is pinned by a descriptor before it is looked at and the target is found
- * inside the root by the kernel, so nobody can exchange either meanwhile. Set-user-ID programs and device files of the
- * source have no effect; a device that is itself the source is meant and works.
+ * inside the root by the kernel, so nobody can exchange either meanwhile. Set-user-ID programs of the
+ * source have no effect unless it says so, device files none; a device that is itself the source is meant and works.
  * Errors: `volume-source-missing`, `path-in-image-invalid`, `policy-denied`.
  */
 export function mountInApp(syscall: Syscall, root: AppRoot, mount: HostMount): Mounted {
@@ -87,7 +89,7 @@ export function mountInApp(syscall: Syscall, root: AppRoot, mount: HostMount): M
 		if (mount.owners && device === undefined) mapOwners(syscall, tree, mount.owners);
 		syscall.mountSetattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, {
 			set:
-				MOUNT_ATTR_NOSUID |
+				(mount.suid ? 0 : MOUNT_ATTR_NOSUID) |
 				(isDevice(stat) ? 0 : MOUNT_ATTR_NODEV) |
 				(mount.noExec ? MOUNT_ATTR_NOEXEC : 0) |
 				(mount.readOnly ? MOUNT_ATTR_RDONLY : 0),

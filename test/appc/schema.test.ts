@@ -98,7 +98,14 @@ const FULL_POD = {
 		{ name: "backup", image: { id: `sha512-${"ef".repeat(64)}` } },
 	],
 	volumes: [
-		{ name: "worklib", kind: "host", source: "/opt/tenant1/work", readOnly: false, recursive: true },
+		{
+			name: "worklib",
+			kind: "host",
+			source: "/opt/tenant1/work",
+			readOnly: false,
+			recursive: true,
+			suid: true,
+		},
 		{ name: "scratch", kind: "empty" },
 	],
 	isolators: [

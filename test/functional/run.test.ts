@@ -296,6 +296,20 @@ t.test("rkt run", async (t) => {
 		t.strictSame([owner("new"), owner("theirs"), owner("nested")], [0, 1000, 0], "on the host as without");
 	});
 
+	t.test("--private-users with a volume that is to be left as it is on the host", async (t) => {
+		const source = path.join(host.directory, "unshifted");
+		fs.mkdirSync(source);
+		fs.chmodSync(source, 0o777);
+		const volume = `--volume=data,kind=host,source=${source},idmap=false`;
+		const pod = ["--private-users", volume, "--mount=volume=data,target=/data"];
+		const result = await host.shell("touch /data/new; stat -c '%u %n' /data /data/new", { pod });
+		t.match(result.stdout, /65534 \/data$/m, result.stderr);
+		t.match(result.stdout, /\b0 \/data\/new/);
+		t.ok(fs.statSync(path.join(source, "new")).uid >= 65536, "of the pod's range");
+		const empty = await host.shell("true", { pod: ["--volume=data,kind=empty,idmap=false"] });
+		t.match(empty, { status: 254, stderr: /idmap is only for kind=host/ });
+	});
+
 	t.test("--private-users with a volume that cannot be mapped says so", async (t) => {
 		const lower = path.join(host.directory, "lower");
 		const source = path.join(host.directory, "unmapped");

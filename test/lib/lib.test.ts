@@ -122,9 +122,14 @@ t.test("openat2 keeps a symlink inside the root", async (t) => {
 	fs.closeSync(root);
 });
 
-t.test("extended attributes are read as bytes", async (t) => {
+t.test("extended attributes are read and written as bytes", async (t) => {
 	const file = path.join(t.testdir({ file: "x" }), "file");
 	t.equal(kernel.getXattrs(file).size, 0);
+	kernel.setXattr(file, "user.other", Buffer.from("value"));
+	t.same(kernel.getXattrs(file).get("user.other"), Buffer.from("value"));
+	kernel.setXattr(file, "user.empty", Buffer.alloc(0));
+	t.same(kernel.getXattrs(file).get("user.empty"), Buffer.alloc(0));
+	t.throws(() => kernel.setXattr("/proc/self/stat", "user.x", Buffer.from("y")), /lsetxattr/);
 	t.equal(spawnSync("setfattr", ["-n", "user.key", "-v", "0x0001ff", file]).status, 0);
 	t.same(kernel.getXattrs(file).get("user.key"), Buffer.from([0, 1, 255]));
 });

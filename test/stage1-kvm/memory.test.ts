@@ -101,7 +101,7 @@ t.test(
 			},
 			"not stalled": { counters: (tick) => ({ ...thrashing(tick), stalledMs: tick * 250 }), killed: [] },
 			"in bursts of two seconds": {
-				counters: (tick) => thrashing(Math.floor(tick / 5) * 4 + Math.min(tick % 5, 4)),
+				counters: (tick) => thrashing(Math.floor(tick / 7) * 4 + Math.min(tick % 7, 4)),
 				killed: [],
 			},
 			"reading large files": { counters: (tick) => ({ ...thrashing(tick), faults: tick * 5 }), killed: [] },

@@ -8,6 +8,7 @@ import { compileProgram } from "../../stage1-kvm/image/programs.ts";
 import { setUpGuestNetwork } from "../../stage1-kvm/network/guest-network.ts";
 import { networkFile } from "../../stage1-kvm/network/network-file.ts";
 import { command, createNetworkHost, inside, type TestPod, traces } from "../stage1/network/network-host.ts";
+import { distDirectory } from "../support/dist-directory.ts";
 import { enterPrivateHost } from "../support/private-host.ts";
 import { waitFor } from "../support/wait-for.ts";
 
@@ -138,7 +139,7 @@ async function boot(
 	}
 }
 
-/** The pod's directory is the working directory, as under stage1-kvm. */
+/** The pod's directory is the working directory. Nothing is where it would be in the jail of the monitor. */
 function startGuest(
 	podDirectory: string,
 	root: string,
@@ -150,7 +151,10 @@ function startGuest(
 		const machine = { uuid: "guest", root, programs: "/none", memoryMiB: 128, cpus: 1, nics, debug: true };
 		const output = fs.openSync(path.join(podDirectory, "console"), "w");
 		const nothing = fs.openSync("/dev/null", "r+");
-		return spawn(UML, umlArguments({ ...machine, disks: [], parameters: [], environment: {} }), {
+		const words = umlArguments({ ...machine, disks: [], parameters: [], environment: {} }).map((word) =>
+			word.replace("=/pod/stage1/rootfs", `=${root}`).replace("uml_dir=/pod", `uml_dir=${podDirectory}`),
+		);
+		return spawn(UML, words, {
 			...{ stdio: ["ignore", output, output, nothing], detached: true },
 			env: { TMPDIR: "/dev/shm" },
 		});
@@ -169,6 +173,9 @@ function makeRoot(directory: string): string {
 	fs.writeFileSync(path.join(root, "usr/lib/systemd/systemd"), SCRIPT, { mode: 0o755 });
 	compileProgram("init", path.join(root, "rkt/vm"), process.cwd());
 	fs.mkdirSync(path.join(root, "rkt/vm/modules"));
+	fs.writeFileSync(path.join(root, "rkt/vm/sysctl"), "");
+	const image = path.join(distDirectory(), "stage1-kvm-uml.aci");
+	command("tar", "-C", root, "--strip-components=1", "-xf", image, "rootfs/rkt/seccomp");
 	for (const file of moduleFiles())
 		fs.copyFileSync(file, path.join(root, "rkt/vm/modules", path.basename(file)));
 	const order = moduleFiles().map((file) => `${path.basename(file)}\n`);

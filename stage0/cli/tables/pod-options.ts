@@ -31,7 +31,10 @@ export const PREPARE_OPTIONS: readonly OptionSpec[] = [
 	...STAGE1_OPTIONS,
 	...PULL_OPTIONS,
 	pullPolicy("new"),
-	list("volume", "volume of the pod: NAME,kind=host,source=PATH or NAME,kind=empty"),
+	list(
+		"volume",
+		"volume of the pod: NAME,kind=host,source=PATH[,readOnly=true][,recursive=false][,idmap=false][,suid=true] or NAME,kind=empty[,mode=0755][,uid=0][,gid=0]",
+	),
 	list("port", "port to expose: NAME:[HOSTIP:]HOSTPORT"),
 	flag("inherit-env", "inherit all environment variables not set by apps"),
 	list("set-env", "environment variable for all apps: NAME=VALUE"),

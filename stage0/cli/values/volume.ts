@@ -3,14 +3,14 @@ import { isACName } from "../../../appc/types/ac-name.ts";
 import { readKeyValues } from "./key-values.ts";
 import { invalidValue, parseBool, parseInteger } from "./scalars.ts";
 
-const KEYS = ["kind", "source", "readOnly", "recursive", "mode", "uid", "gid"];
+const KEYS = ["kind", "source", "readOnly", "recursive", "idmap", "suid", "mode", "uid", "gid"];
 const LARGEST_ID = 0xfffffffe;
 const HINT =
 	"write NAME,kind=host,source=/PATH[,readOnly=true] or NAME,kind=empty[,mode=0755][,uid=0][,gid=0]";
 
 /**
- * `--volume`: `NAME,kind=host,source=PATH[,readOnly=BOOL][,recursive=BOOL]` or
- * `NAME,kind=empty[,mode=OCTAL][,uid=N][,gid=N][,readOnly=BOOL]`. Errors: `flag-value-invalid`.
+ * `--volume`: `NAME,kind=host,source=PATH[,readOnly=BOOL][,recursive=BOOL][,idmap=BOOL][,suid=BOOL]` or
+ * `NAME,kind=empty[,mode=OCTAL][,uid=N][,gid=N][,readOnly=BOOL][,suid=BOOL]`. Errors: `flag-value-invalid`.
  */
 export function parseVolume(value: string): Volume {
 	const [name = "", ...fields] = value.split(",");
@@ -23,6 +23,8 @@ export function parseVolume(value: string): Volume {
 		kind,
 		...switchField("readOnly", value, parameters),
 		...switchField("recursive", value, parameters),
+		...switchField("idmap", value, parameters),
+		...switchField("suid", value, parameters),
 	};
 	return { ...common, ...(kind === "host" ? hostFields(value, parameters) : emptyFields(value, parameters)) };
 }
@@ -41,7 +43,8 @@ function hostFields(value: string, parameters: ReadonlyMap<string, string>): Pic
 }
 
 function emptyFields(value: string, parameters: ReadonlyMap<string, string>): Partial<Volume> {
-	if (parameters.has("source")) refuse(value, "source is only for kind=host");
+	for (const key of ["source", "idmap"])
+		if (parameters.has(key)) refuse(value, `${key} is only for kind=host`);
 	const mode = parameters.get("mode");
 	if (mode !== undefined && !/^0?[0-7]{1,4}$/.test(mode)) refuse(value, "mode must be octal");
 	return {
@@ -52,7 +55,7 @@ function emptyFields(value: string, parameters: ReadonlyMap<string, string>): Pa
 }
 
 function switchField(
-	key: "readOnly" | "recursive",
+	key: "readOnly" | "recursive" | "idmap" | "suid",
 	value: string,
 	parameters: ReadonlyMap<string, string>,
 ): Partial<Volume> {

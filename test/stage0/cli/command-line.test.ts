@@ -210,11 +210,12 @@ t.test("global flags", async (t) => {
 });
 
 t.test("values of flags", async (t) => {
-	t.strictSame(parseVolume("data,kind=host,source=/srv/a+b%20c,readOnly=true,recursive=false"), {
+	t.strictSame(parseVolume("data,kind=host,source=/srv/a+b%20c,readOnly=true,recursive=false,suid=1"), {
 		name: "data",
 		kind: "host",
 		readOnly: true,
 		recursive: false,
+		suid: true,
 		source: "/srv/a+b%20c",
 	});
 	t.strictSame(parseVolume("e,kind=empty,mode=0700,uid=1,gid=2"), {

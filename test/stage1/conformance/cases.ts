@@ -339,6 +339,13 @@ function volumeCases(shell: Shell, { volume }: Fixtures): ConformanceCase[] {
 			lines: ["content", / \/data rw,nosuid,nodev/],
 		},
 		{
+			name: "a host volume whose set-user-ID programs count",
+			apps: [shell("grep ' /data ' /proc/self/mountinfo", mounts)],
+			manifest: { volumes: [{ ...host, suid: true }] },
+			status: 0,
+			lines: [/ \/data rw,nodev/],
+		},
+		{
 			name: "a read-only host volume, with what is below it",
 			apps: [shell("cat /data/file; echo x >/data/file || echo x >/data/below/file || echo refused", mounts)],
 			manifest: { volumes: [{ ...host, readOnly: true }] },
