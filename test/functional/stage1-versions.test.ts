@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { execa } from "execa";
@@ -279,7 +280,7 @@ t.test("our images under another stage0", async (t) => {
 });
 
 async function checkUnderOther(t: Test, pod: string, flavor: string, root: string): Promise<void> {
-	const uuid = "6e1ba4cc-43c2-4ac0-a3c3-2a3c9a5e7a55";
+	const uuid = randomUUID();
 	const script = "trap 'echo told; exit 4' TERM; echo up; while :; do sleep 0.1; done";
 	const stage0 = async (verb: string, ...words: string[]) =>
 		collect(spawn(OTHER_STAGE0, [verb, pod, uuid, ...words], { stdio: ["ignore", "pipe", "pipe"] }));
@@ -290,6 +291,7 @@ async function checkUnderOther(t: Test, pod: string, flavor: string, root: strin
 		stdio: ["ignore", "pipe", "pipe"],
 	});
 	const ended = collect(running);
+	t.teardown(() => stage0("gc"));
 	const ready = path.join(pod, "stage1/rootfs/rkt/supervisor-status");
 	await waitFor(
 		"the pod",
