@@ -56,12 +56,12 @@ export function shareArguments(machine: Machine): string[] {
 }
 
 /**
- * Emulated processors take turns: with a thread each, one may execute what another has just patched in the kernel, and the
- * guest panics while it starts (`int3`, once in some twenty times).
+ * One processor is emulated: with a thread each, one may execute what another has just patched in the kernel, and the guest
+ * panics while it starts (`int3`, once in some twenty times); on one thread, several only take turns.
  */
 const ACCELERATORS = {
-	kvm: ["-accel", "kvm", "-cpu", "host"],
-	tcg: ["-accel", "tcg,thread=single", "-cpu", "max"],
+	kvm: (cpus: number) => ["-accel", "kvm", "-cpu", "host", "-smp", String(cpus)],
+	tcg: () => ["-accel", "tcg,thread=single", "-cpu", "max", "-smp", "1"],
 } as const;
 
 /** qemu(1). Nothing of it comes from an image: names and paths are the host's own. */
@@ -69,8 +69,7 @@ export function qemuArguments(machine: Machine, accelerator: "kvm" | "tcg"): str
 	const firstNic = FIRST_PASSED + 2;
 	const firstDisk = firstNic + machine.nics.length;
 	return [
-		...ACCELERATORS[accelerator],
-		...["-smp", String(machine.cpus)],
+		...ACCELERATORS[accelerator](machine.cpus),
 		...["-machine", "q35,usb=off,hpet=off,smbus=off,memory-backend=memory"],
 		...["-object", `memory-backend-memfd,id=memory,size=${machine.memoryMiB}M,share=on`],
 		...["-m", String(machine.memoryMiB), "-uuid", machine.uuid, "-name", `rkt-${machine.uuid}`],
