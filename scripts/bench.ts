@@ -152,7 +152,7 @@ function bootPlain(rkt: Contestant, directory: string): Case {
 	call(rkt, "run", "--net=none", IMAGE, "--exec=/bin/true");
 	call(rkt, "image", "render", "--rootfs-only", "coreos.com/rkt/stage1-nspawn", root);
 	completeMinimalRoot(root);
-	return { name: "systemd-nspawn --boot", command: bootMinimalRoot(root, ["--register=no"]) };
+	return { name: "systemd-nspawn --boot", command: bootMinimalRoot(root, ["--register=no", "--keep-unit"]) };
 }
 
 /** What stage0 and stage1 cost: /bin/true stands in for systemd-nspawn, in this mount namespace only. */
