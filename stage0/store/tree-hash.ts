@@ -2,6 +2,13 @@ import { createHash, type Hash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
+import {
+	type DescribedXattrs,
+	describeEntry,
+	describeXattrs,
+	type FirstNames,
+	firstName,
+} from "./entry-description.ts";
 
 export interface TreeDigest {
 	/** `sha512-` and 128 hex digits. */
@@ -19,8 +26,7 @@ interface Walk {
 	readonly syscall: Syscall;
 	readonly hash: Hash;
 	readonly buffer: Buffer;
-	/** First path of each file that has several names, by device and inode. */
-	readonly links: Map<string, string>;
+	readonly links: FirstNames;
 	size: number;
 }
 
@@ -46,52 +52,22 @@ function visit(walk: Walk, name: string): void {
 	const file = path.join(walk.root, name);
 	const stats = fs.lstatSync(file);
 	if (stats.isSocket()) return;
-	const first = stats.isFile() && stats.nlink > 1 ? firstName(walk, name, stats) : undefined;
+	const first = stats.isFile() && stats.nlink > 1 ? firstName(walk.links, name, stats) : undefined;
 	walk.hash.update(JSON.stringify(describe(walk, name, stats, first)));
 	if (stats.isFile() && first === undefined) hashContent(walk, file);
 	if (!stats.isDirectory()) return;
 	for (const child of fs.readdirSync(file).sort()) visit(walk, path.join(name, child));
 }
 
-/** The name under which the same file was met before. */
-function firstName(walk: Walk, name: string, stats: fs.Stats): string | undefined {
-	const inode = `${stats.dev}:${stats.ino}`;
-	const known = walk.links.get(inode);
-	if (known === undefined) walk.links.set(inode, name);
-	return known;
-}
-
 function describe(walk: Walk, name: string, stats: fs.Stats, link: string | undefined) {
 	const file = path.join(walk.root, name);
-	const device = stats.isCharacterDevice() || stats.isBlockDevice() ? stats.rdev : 0;
-	return {
-		Name: name,
-		Mode: stats.mode & 0o7777,
-		UID: stats.uid,
-		GID: stats.gid,
-		Size: stats.isFile() && link === undefined ? stats.size : 0,
-		Typeflag: link === undefined ? typeFlag(stats) : "1",
-		Linkname: link ?? (stats.isSymbolicLink() ? fs.readlinkSync(file) : ""),
-		Devmajor: (device >> 8) & 0xfff,
-		Devminor: (device & 0xff) | ((device >> 12) & 0xfff00),
-		Xattrs: attributes(walk.syscall, file, stats),
-	};
+	return describeEntry({ file, name, stats, link, xattrs: attributes(walk.syscall, file, stats) });
 }
 
-/** As in tar headers. */
-function typeFlag(stats: fs.Stats): string {
-	if (stats.isDirectory()) return "5";
-	if (stats.isSymbolicLink()) return "2";
-	if (stats.isCharacterDevice()) return "3";
-	if (stats.isBlockDevice()) return "4";
-	return stats.isFIFO() ? "6" : "0";
-}
-
-function attributes(syscall: Syscall, file: string, stats: fs.Stats): { Name: string; Value: string }[] {
+function attributes(syscall: Syscall, file: string, stats: fs.Stats): DescribedXattrs {
 	if (!stats.isFile() && !stats.isDirectory()) return [];
-	const sorted = [...syscall.getXattrs(file)].sort(([a], [b]) => (a < b ? -1 : 1));
-	const kept = sorted.filter(([name]) => name.startsWith("user.") || name === "security.capability");
-	return kept.map(([name, value]) => ({ Name: name, Value: value.toString("base64") }));
+	const isWanted = (name: string) => name.startsWith("user.") || name === "security.capability";
+	return describeXattrs(syscall.getXattrs(file), isWanted);
 }
 
 function hashContent(walk: Walk, file: string): void {

@@ -1,6 +1,13 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
+import {
+	type DescribedXattrs,
+	describeEntry,
+	describeXattrs,
+	type FirstNames,
+	firstName,
+} from "./entry-description.ts";
 import { isKeptAttribute } from "./kept-attributes.ts";
 import type { Stamps } from "./tree-stamps.ts";
 
@@ -16,8 +23,7 @@ interface Walk {
 	readonly directory: string;
 	readonly syscall: Syscall;
 	readonly buffer: Buffer;
-	/** First path of each file that has several names, by device and inode. */
-	readonly links: Map<string, string>;
+	readonly links: FirstNames;
 	readonly lines: { name: string; line: string }[];
 	readonly stamps: (string | number)[];
 	size: number;
@@ -47,56 +53,26 @@ function visit(walk: Walk, name: string): void {
 	const file = `${walk.directory}/${name}`;
 	const stats = fs.lstatSync(file, { throwIfNoEntry: false });
 	if (stats === undefined || stats.isSocket()) return;
-	const first = stats.nlink > 1 && !stats.isDirectory() ? firstName(walk, name, stats) : undefined;
+	const first = stats.nlink > 1 && !stats.isDirectory() ? firstName(walk.links, name, stats) : undefined;
 	walk.stamps.push(name, stats.ino, stats.ctimeMs, stats.size);
 	walk.lines.push({ name, line: JSON.stringify(describe(walk, name, stats, first)) });
 	if (!stats.isDirectory()) return;
 	for (const child of fs.readdirSync(file).sort()) visit(walk, `${name}/${child}`);
 }
 
-/** The name under which the same file was met before. */
-function firstName(walk: Walk, name: string, stats: fs.Stats): string | undefined {
-	const inode = `${stats.dev}:${stats.ino}`;
-	const known = walk.links.get(inode);
-	if (known === undefined) walk.links.set(inode, name);
-	return known;
-}
-
 function describe(walk: Walk, name: string, stats: fs.Stats, link: string | undefined) {
 	const file = `${walk.directory}/${name}`;
-	const device = stats.isCharacterDevice() || stats.isBlockDevice() ? stats.rdev : 0;
-	const content = stats.isFile() && link === undefined;
+	const hasContent = stats.isFile() && link === undefined && stats.size > 0;
 	return {
-		Name: name,
-		Mode: stats.mode & 0o7777,
-		UID: stats.uid,
-		GID: stats.gid,
-		Size: content ? stats.size : 0,
-		Typeflag: link === undefined ? typeFlag(stats) : "1",
-		Linkname: link ?? (stats.isSymbolicLink() ? fs.readlinkSync(file) : ""),
-		Devmajor: (device >> 8) & 0xfff,
-		Devminor: (device & 0xff) | ((device >> 12) & 0xfff00),
-		Xattrs: attributes(walk.syscall, file, stats),
-		Digest: content && stats.size > 0 ? contentDigest(walk, file) : "",
+		...describeEntry({ file, name, stats, link, xattrs: attributes(walk.syscall, file, stats) }),
+		Digest: hasContent ? contentDigest(walk, file) : "",
 	};
 }
 
-/** As in tar headers. */
-function typeFlag(stats: fs.Stats): string {
-	if (stats.isDirectory()) return "5";
-	if (stats.isSymbolicLink()) return "2";
-	if (stats.isCharacterDevice()) return "3";
-	if (stats.isBlockDevice()) return "4";
-	return stats.isFIFO() ? "6" : "0";
-}
-
-function attributes(syscall: Syscall, file: string, stats: fs.Stats): { Name: string; Value: string }[] {
+function attributes(syscall: Syscall, file: string, stats: fs.Stats): DescribedXattrs {
 	if (!stats.isFile() && !stats.isDirectory()) return [];
-	const kept = [...syscall.getXattrs(file)].filter(
-		([name]) => isKeptAttribute(name) || name.startsWith("trusted.overlay."),
-	);
-	const sorted = kept.sort(([a], [b]) => (a < b ? -1 : 1));
-	return sorted.map(([name, value]) => ({ Name: name, Value: value.toString("base64") }));
+	const isWanted = (name: string) => isKeptAttribute(name) || name.startsWith("trusted.overlay.");
+	return describeXattrs(syscall.getXattrs(file), isWanted);
 }
 
 function contentDigest(walk: Walk, file: string): string {
