@@ -11,7 +11,7 @@ import type { CommandContext, Handler, Invocation } from "../command.ts";
 import { GLOBAL_OPTIONS } from "../globals.ts";
 import { conflict, readPrepareFlags } from "../prepare-flags.ts";
 import { readStartFlags } from "../start-flags.ts";
-import { PREPARE_OPTIONS, START_OPTIONS, VERIFY } from "../tables/pod-options.ts";
+import { PREPARE_OPTIONS, RUN_OPTIONS, START_OPTIONS, VERIFY } from "../tables/pod-options.ts";
 import { invalidValue } from "../values/scalars.ts";
 import { findDataDirectory, readConfig } from "../workspace.ts";
 import { writtenFlag, writtenFlags } from "../written-flags.ts";
@@ -80,7 +80,7 @@ function unitOfImages(context: CommandContext, dataDirectory: string, invocation
 	const ownStage1 = flags.stage1.kind === "default" && !stage1.name && !stage1.location;
 	const words = apps.flatMap((app, index) => appWords(app, index === apps.length - 1));
 	const mounts = invocation.globalMounts.map((mount) => `--mount=${mount}`);
-	const podFlags = writtenFlags(options, [...PREPARE_OPTIONS, ...START_OPTIONS, VERIFY]);
+	const podFlags = writtenFlags(options, RUN_OPTIONS);
 	const images = apps.map(({ image }) => image).join(", ");
 	return {
 		description: `Pod of ${images || options.text("pod-manifest")}`,

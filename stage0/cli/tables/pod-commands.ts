@@ -8,6 +8,7 @@ import {
 	NO_LEGEND,
 	PREPARE_OPTIONS,
 	PRETTY_PRINT,
+	RUN_OPTIONS,
 	START_OPTIONS,
 	UUID_FILE,
 	UUID_FILE_SAVE,
@@ -39,7 +40,7 @@ Flags after an image belong to that image; what follows -- is given to its app, 
 Images with different flags in one pod:
 
     rkt run example.com/web --memory=128M -- --port=80 --- example.com/worker --user=nobody`,
-		options: [...PREPARE_OPTIONS, ...START_OPTIONS, VERIFY, UUID_FILE_SAVE],
+		options: [...RUN_OPTIONS, UUID_FILE_SAVE],
 		appOptions: APP_OPTIONS,
 		grammar: "images",
 		arguments: [0, MANY],
@@ -81,9 +82,7 @@ For a prepared pod it takes what "rkt run-prepared" takes; such a pod runs once.
 
     rkt generate unit --port=http:80 example.com/web >/etc/systemd/system/web.service`,
 		options: [
-			...PREPARE_OPTIONS,
-			...START_OPTIONS,
-			VERIFY,
+			...RUN_OPTIONS,
 			text("description", "description of the unit"),
 			text("restart", "when systemd starts the unit again", {
 				default: "on-failure",

@@ -88,6 +88,9 @@ export const VERIFY = text(
 	},
 );
 
+/** Everything that makes a pod what it is; the flags of `run`, but for those that are about the command itself. */
+export const RUN_OPTIONS: readonly OptionSpec[] = [...PREPARE_OPTIONS, ...START_OPTIONS, VERIFY];
+
 export const UUID_FILE_SAVE = text("uuid-file-save", "write the UUID of the pod to this file");
 export const UUID_FILE = text("uuid-file", "read the UUID of the pod from this file");
 export const FORMAT = text("format", "output format: json or json-pretty; text when it is empty", {

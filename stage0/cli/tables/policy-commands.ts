@@ -1,7 +1,7 @@
 import { type CommandSpec, defineCommand } from "../command.ts";
 import { text } from "../option.ts";
 import { APP_OPTIONS } from "./app-options.ts";
-import { FORMAT, PREPARE_OPTIONS, START_OPTIONS, VERIFY } from "./pod-options.ts";
+import { FORMAT, RUN_OPTIONS } from "./pod-options.ts";
 
 const MANY = Number.MAX_SAFE_INTEGER;
 
@@ -25,9 +25,7 @@ for this pod, and why it refuses it. Nothing is run. It ends with 0 when the pod
 
     rkt policy explain --net=host --caller=alice example.com/web`,
 		options: [
-			...PREPARE_OPTIONS,
-			...START_OPTIONS,
-			VERIFY,
+			...RUN_OPTIONS,
 			text("caller", "ask for this user, by name or number, instead of the caller"),
 			FORMAT,
 		],
