@@ -152,3 +152,12 @@ export function readBytesUpTo(file: string, limit: number): Buffer | undefined {
 		fs.closeSync(fd);
 	}
 }
+
+/** That of this process, or the root where somebody has removed it. */
+export function workingDirectory(): string {
+	try {
+		return process.cwd();
+	} catch {
+		return "/";
+	}
+}

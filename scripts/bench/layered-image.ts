@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import * as net from "node:net";
 import * as path from "node:path";
+import { isListening } from "../../test/support/docker-registry.ts";
 import { makeOciImage } from "../../test/support/oci-image.ts";
 import { directoryEntry, fileEntry, makeLayer, type OciLayer } from "../../test/support/oci-layer.ts";
 import { writeDockerArchive, writeOciLayout } from "../../test/support/oci-layout.ts";
@@ -82,17 +83,6 @@ function freePort(): Promise<number> {
 		server.listen(0, "127.0.0.1", () => {
 			const { port } = server.address() as net.AddressInfo;
 			server.close(() => resolve(port));
-		});
-	});
-}
-
-function isListening(port: number): Promise<boolean> {
-	return new Promise((resolve) => {
-		const socket = net.connect(port, "127.0.0.1");
-		socket.once("error", () => resolve(false));
-		socket.once("connect", () => {
-			socket.destroy();
-			resolve(true);
 		});
 	});
 }

@@ -12,6 +12,7 @@ import {
 } from "../../lib/syscall/syscall.ts";
 import { openUserNamespace } from "../../stage1/user-namespace.ts";
 import { unsuitableForOverlay } from "../pod/overlay-support.ts";
+import { TRIAL_RANGE } from "../pod/user-namespace-support.ts";
 import { type DoctorHost, type Finding, missing, ok, warning } from "./finding.ts";
 import { inPrivateMounts } from "./private-mounts.ts";
 
@@ -23,9 +24,6 @@ const NAMES: ReadonlyMap<number, string> = new Map([
 	[0xf2f52010, "f2fs"],
 	[0x01021994, "tmpfs"],
 ]);
-
-/** Any range: nothing is written with it. */
-const RANGE = { shift: 0x70000000, count: 65536 };
 
 /** Bytes. An image of a Debian system, with what its pods write. */
 const COMFORTABLE = 1024 ** 3;
@@ -75,7 +73,7 @@ async function idmap(host: DoctorHost, directory: string): Promise<Finding[]> {
 	const layers = "overlay over files with other owners";
 	let namespace: number;
 	try {
-		namespace = await openUserNamespace(RANGE);
+		namespace = await openUserNamespace(TRIAL_RANGE);
 	} catch (error) {
 		return [warning(view, messageOf(error), remedy)];
 	}

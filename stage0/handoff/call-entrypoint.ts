@@ -1,4 +1,5 @@
 import { RktError } from "../../lib/errors.ts";
+import { workingDirectory } from "../../lib/files.ts";
 import type { EntrypointName } from "../../stage1/entrypoints.ts";
 import { loadStage1Module } from "./load-module.ts";
 import { entrypointPath, type Stage1OfPod } from "./stage1-of-pod.ts";
@@ -48,14 +49,5 @@ async function callModule(main: () => Promise<number>, pod: string): Promise<num
 		return await main();
 	} finally {
 		process.chdir(before);
-	}
-}
-
-/** Somebody may have removed the caller's. */
-function workingDirectory(): string {
-	try {
-		return process.cwd();
-	} catch {
-		return "/";
 	}
 }

@@ -1,13 +1,13 @@
 import * as fs from "node:fs";
 import type { Writable } from "node:stream";
 import { writeAci } from "../../appc/aci/write.ts";
-import { OCI_ANNOTATIONS } from "../../appc/oci/oci-annotations.ts";
 import { type ImageManifest, parseImageManifest } from "../../appc/schema/image-manifest.ts";
 import { serializeManifest } from "../../appc/schema/serialize.ts";
 import { fail } from "../../lib/errors.ts";
 import { lstatIfExists } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import * as podPaths from "../../stage1/pod-paths.ts";
+import { withoutLayers } from "../store/export-layered.ts";
 import { mergedEntries } from "../store/merged-entries.ts";
 import type { TreeStore } from "../store/tree-store.ts";
 import { isOverlayPod } from "./mount-pod.ts";
@@ -50,6 +50,5 @@ function required(directory: string): string {
 }
 
 function standingAlone(image: ImageManifest): ImageManifest {
-	const annotations = image.annotations.filter(({ name }) => name !== OCI_ANNOTATIONS.diffIds);
-	return { ...image, annotations, dependencies: [], pathWhitelist: [] };
+	return { ...withoutLayers(image), dependencies: [], pathWhitelist: [] };
 }

@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { RktError } from "../../lib/errors.ts";
+import { workingDirectory } from "../../lib/files.ts";
 import { type Syscall, SyscallError } from "../../lib/syscall/syscall.ts";
 
 /** One overlay: the rendered image below, the pod's own directories above. */
@@ -79,15 +80,6 @@ function withShortNames(
 	} finally {
 		process.chdir(before);
 		fs.rmSync(links, { recursive: true, force: true });
-	}
-}
-
-/** The one that a caller was in may be gone. */
-function workingDirectory(): string {
-	try {
-		return process.cwd();
-	} catch {
-		return "/";
 	}
 }
 

@@ -9,9 +9,10 @@ import {
 	type Syscall,
 } from "../../lib/syscall/syscall.ts";
 import { openUserNamespace } from "../../stage1/user-namespace.ts";
+import type { UserRange } from "./user-range.ts";
 
-/** Any range: nothing is written with it. */
-const RANGE = { shift: 0x70000000, count: 65536 };
+/** To try with: nothing is written, and no pod gets it. */
+export const TRIAL_RANGE: UserRange = { shift: 0x70000000, count: 65536 };
 
 /**
  * Why pods whose images are on the file system of this directory cannot have users of their own; undefined when they can.
@@ -20,7 +21,7 @@ const RANGE = { shift: 0x70000000, count: 65536 };
 export async function userNamespaceProblem(syscall: Syscall, directory: string): Promise<string | undefined> {
 	let namespace: number;
 	try {
-		namespace = await openUserNamespace(RANGE);
+		namespace = await openUserNamespace(TRIAL_RANGE);
 	} catch (error) {
 		return messageOf(error);
 	}

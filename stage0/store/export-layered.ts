@@ -20,7 +20,8 @@ export async function exportLayered(
 	return writeAci({ manifest, rootfs }, createOutput());
 }
 
-function withoutLayers(manifest: ImageManifest): ImageManifest {
+/** The manifest of an image that has all files of its layers itself. */
+export function withoutLayers(manifest: ImageManifest): ImageManifest {
 	const annotations = manifest.annotations.filter(({ name }) => name !== OCI_ANNOTATIONS.diffIds);
 	return { ...manifest, annotations };
 }

@@ -100,7 +100,8 @@ function accessMembers(access: RegistryAccess, file: (base: string, text: string
 	}
 }
 
-function isListening(port: number): Promise<boolean> {
+/** Whether somebody accepts connections on this port of the loopback address. */
+export function isListening(port: number): Promise<boolean> {
 	return new Promise((resolve) => {
 		const socket = net.connect(port, "127.0.0.1");
 		socket.once("error", () => resolve(false));

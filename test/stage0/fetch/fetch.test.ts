@@ -1,7 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import t, { type Test } from "tap";
-import type { Log } from "../../../lib/log.ts";
 import { createLinuxSyscall } from "../../../lib/syscall/linux.ts";
 import { loadConfig } from "../../../stage0/config/load-config.ts";
 import { fetchImage } from "../../../stage0/fetch/fetch-image.ts";
@@ -19,6 +18,7 @@ import {
 	startImageServer,
 	textRoute,
 } from "../../support/image-server.ts";
+import { createLogLines } from "../../support/log-lines.ts";
 import { type AciEntry, imageManifest, type ManifestOptions, makeAci } from "../../support/make-aci.ts";
 import { addHostNames, enterPrivateHost } from "../../support/private-host.ts";
 import { createSigningKey, type SigningKey } from "../../support/signing-key.ts";
@@ -44,13 +44,7 @@ const UNSIGNED = { ...SECURE, image: true };
 /** A machine of its own, with everything that it says. */
 function newMachine(more: Partial<FetchOptions> = {}) {
 	const base = newDirectory();
-	const lines: string[] = [];
-	const log: Log = {
-		info: (line) => void lines.push(line),
-		debug: () => {},
-		debugging: false,
-		withPrefix: () => log,
-	};
+	const { log, lines } = createLogLines();
 	const local = path.join(base, "etc");
 	const options: FetchOptions = {
 		store: openStore(path.join(base, "data"), syscall),

@@ -4,12 +4,12 @@ import * as http from "node:http";
 import * as net from "node:net";
 import * as path from "node:path";
 import t, { type Test } from "tap";
-import type { Log } from "../../../lib/log.ts";
 import { createLinuxSyscall } from "../../../lib/syscall/linux.ts";
 import { checkMetadataService, registerPod, unregisterPod } from "../../../stage0/metadata/client.ts";
 import { parseForm } from "../../../stage0/metadata/form.ts";
 import { registerPreparedPod } from "../../../stage0/metadata/pod-registration.ts";
 import { type MetadataService, startMetadataService } from "../../../stage0/metadata/service.ts";
+import { createLogLines } from "../../support/log-lines.ts";
 import { waitFor } from "../../support/wait-for.ts";
 
 const UUID = "01234567-89ab-4cde-8f01-23456789abcd";
@@ -90,13 +90,7 @@ interface Rig {
 
 /** A service of its own; the path of a socket must be short. */
 async function startRig(t: Test, directory = makeDirectory(t)): Promise<Rig> {
-	const lines: string[] = [];
-	const log: Log = {
-		info: (line) => lines.push(line),
-		debug: () => {},
-		debugging: false,
-		withPrefix: () => log,
-	};
+	const { log, lines } = createLogLines();
 	const state = path.join(directory, "state");
 	const socket = path.join(directory, "s/registration.sock");
 	const service = await startMetadataService({

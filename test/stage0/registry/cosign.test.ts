@@ -3,7 +3,6 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import t, { type Test } from "tap";
 import { parseRegistryReference, type RegistryReference } from "../../../appc/oci/reference.ts";
-import type { Log } from "../../../lib/log.ts";
 import { loadConfig } from "../../../stage0/config/load-config.ts";
 import type { FetchOptions } from "../../../stage0/fetch/fetch-options.ts";
 import { verifyOciImage } from "../../../stage0/fetch/verify-oci.ts";
@@ -13,6 +12,7 @@ import { fetchManifest } from "../../../stage0/registry/fetch-manifest.ts";
 import { openRegistry } from "../../../stage0/registry/registry.ts";
 import { choosePlatformManifest } from "../../../stage0/registry/registry-image.ts";
 import { type FakeRegistry, startFakeRegistry } from "../../support/fake-registry.ts";
+import { createLogLines } from "../../support/log-lines.ts";
 import { descriptor, json, makeIndex, makeOciImage, OCI_INDEX } from "../../support/oci-image.ts";
 import { fileEntry, makeLayer, sha256 } from "../../support/oci-layer.ts";
 
@@ -92,13 +92,7 @@ async function newWorld(t: Test, trusted: readonly Signer[] = [p256], prefix?: s
 	const name = `${registry.host.replace(":", "_")}/app`;
 	for (const { pem } of trusted)
 		keystore.addCosignKey({ data: Buffer.from(pem), prefix: prefix ?? name, source: "test" });
-	const lines: string[] = [];
-	const log: Log = {
-		info: (line) => void lines.push(line),
-		debug: () => {},
-		debugging: false,
-		withPrefix: () => log,
-	};
+	const { log, lines } = createLogLines();
 	const verify = async (wanted = "app:1", signature?: string) => {
 		const reference = parseRegistryReference(`${registry.host}/${wanted}`) as RegistryReference;
 		const client = openRegistry(reference, {

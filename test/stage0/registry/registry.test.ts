@@ -7,7 +7,6 @@ import {
 	parseRegistryReference,
 	type RegistryReference,
 } from "../../../appc/oci/reference.ts";
-import type { Log } from "../../../lib/log.ts";
 import { createLinuxSyscall } from "../../../lib/syscall/linux.ts";
 import { loadConfig } from "../../../stage0/config/load-config.ts";
 import type { OciImage } from "../../../stage0/oci/image-source.ts";
@@ -17,6 +16,7 @@ import { fetchManifest } from "../../../stage0/registry/fetch-manifest.ts";
 import { openRegistry, type RegistryOptions } from "../../../stage0/registry/registry.ts";
 import { choosePlatformManifest, openRegistryImage } from "../../../stage0/registry/registry-image.ts";
 import { type FakeRegistry, startFakeRegistry } from "../../support/fake-registry.ts";
+import { createLogLines } from "../../support/log-lines.ts";
 import {
 	descriptor,
 	hostPlatform,
@@ -52,13 +52,7 @@ function newClient(registry: FakeRegistry, options: Partial<RegistryOptions> = {
 	const directory = path.join(scratch, `slots${serial++}`);
 	fs.mkdirSync(directory);
 	const waits: number[] = [];
-	const lines: string[] = [];
-	const log: Log = {
-		info: (line) => void lines.push(line),
-		debug: () => {},
-		debugging: false,
-		withPrefix: () => log,
-	};
+	const { log, lines } = createLogLines();
 	const waiting = {
 		delay: async (ms: number) => void waits.push(ms),
 		now: () => Date.parse("2026-01-01T00:00:00Z"),
