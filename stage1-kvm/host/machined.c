@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "machined.h"
 #include "dbus.h"
+#include "failure.h"
 #include "machine-root.h"
 
 #include <ctype.h>
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FAILED 254
 /* A pod does not wait longer for an answer at its start, nor at its end. */
 #define TIMEOUT_MS 5000
 #define NAME_TAKEN "org.freedesktop.machine1.MachineExists"

@@ -6,6 +6,13 @@ const PROGRAMS = {
 	monitor: [
 		...[
 			"monitor",
+			"options",
+			"program",
+			"machine",
+			"watch",
+			"control-channel",
+			"guest-status",
+			"failure",
 			"sessions",
 			"messages",
 			"qmp",
