@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -53,13 +54,36 @@ static void execv_in_jail(char **words)
 	execv(path, words);
 }
 
+/* Locked by the monitor for as long as it lives: what it starts does not inherit the lock, fcntl(2). */
+static int monitor_lives = -1;
+
+static void show_life(void)
+{
+	struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (monitor_lives >= 0)
+		return;
+	monitor_lives = memfd_create("monitor", MFD_CLOEXEC);
+	if (monitor_lives < 0 || fcntl(monitor_lives, F_SETLK, &all) < 0)
+		die("lock");
+}
+
+/* False when the monitor has ended already, which the kernel would not say any more. A process loses its locks before that. */
+static bool die_with_monitor(void)
+{
+	struct flock found = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && fcntl(monitor_lives, F_GETLK, &found) == 0 &&
+	       found.l_type != F_UNLCK;
+}
+
 /* In the new process. */
 static void __attribute__((noreturn)) become(const struct program *program, char **words, const struct passed *passed)
 {
 	const struct rights *rights = &program->rights;
 	sigset_t kept;
 
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || !leave_machine_root())
+	if (!die_with_monitor() || !leave_machine_root())
 		_exit(FAILED);
 	const char *failed = rights->jail ? enter_jail(words[0], rights->user == 0) : NULL;
 	if (failed)
@@ -68,10 +92,13 @@ static void __attribute__((noreturn)) become(const struct program *program, char
 		be_init();
 	setsid();
 	set_streams(program->output);
+	if (!drop_privileges(rights->user, rights->capabilities))
+		die("privileges");
+	/* Another user's process is asked again, privileges.h. */
+	if (!program->init && !die_with_monitor())
+		_exit(FAILED);
 	if (!passed_take(passed))
 		die("descriptors");
-	if (!drop_privileges(rights->user, rights->capabilities) || (!program->init && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0))
-		die("privileges");
 	/* Sent to all processes of a unit or a terminal, these would end the guest before it can end in order. */
 	sigemptyset(&kept);
 	sigaddset(&kept, SIGTERM);
@@ -94,6 +121,7 @@ pid_t start_program(const struct program *program, const struct passed *passed)
 	if (!words)
 		die("memory");
 	memcpy(words, program->words, (size_t)program->count * sizeof *words);
+	show_life();
 	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
 	if (pid < 0)
 		die("clone");
