@@ -41,8 +41,10 @@ export function umlArguments(machine: Machine): string[] {
 		"rw",
 		"umid=vm",
 		`uml_dir=${WORKING_DIRECTORY}`,
+		// Without `gro` it has room for one frame of the MTU, and loses those that the host's kernel has not cut up.
 		...machine.nics.map(
-			({ tap, mac, mtu }, index) => `vec${index}:transport=tap,ifname=${tap},mac=${mac},mtu=${mtu},depth=64`,
+			({ tap, mac, mtu }, index) =>
+				`vec${index}:transport=tap,ifname=${tap},mac=${mac},mtu=${mtu},gro=1,depth=64`,
 		),
 		// Without `d` it would open what the content of the disk names as another file to read from.
 		...machine.disks.map(({ node, readOnly }, index) => `ubd${index}${readOnly ? "r" : ""}d=${node}`),

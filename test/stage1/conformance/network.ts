@@ -1,6 +1,9 @@
 import { spawnSync } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs";
+import * as net from "node:net";
 import * as path from "node:path";
+import { text } from "node:stream/consumers";
 import type { Test } from "tap";
 import { readNetInfo } from "../../../stage1/pod-record.ts";
 import type { MiniStage0 } from "../../support/mini-stage0.ts";
@@ -13,7 +16,8 @@ const HOST_PORT = 18080;
 /** The default network, a forwarded port, name servers that stage0 wrote, and the journal, in one life of a pod. */
 export async function checkNetworkAndJournal(t: Test, stage0: MiniStage0, fixtures: Fixtures): Promise<void> {
 	const ports = [{ name: "web", protocol: "tcp", port: 8080 }];
-	const app = shellApp(fixtures, "echo serving; exec nc -ll -p 8080 -e /bin/hostname", { ports });
+	const script = "nc -ll -p 8081 -e /bin/busybox md5sum & echo serving; exec nc -ll -p 8080 -e /bin/hostname";
+	const app = shellApp(fixtures, script, { ports });
 	const pod = stage0.prepare([app], { ports: [{ name: "web", hostPort: HOST_PORT }] });
 	const etc = path.join(pod.directory, "overlay/tree/upper/etc");
 	fs.mkdirSync(etc, { recursive: true });
@@ -27,7 +31,12 @@ export async function checkNetworkAndJournal(t: Test, stage0: MiniStage0, fixtur
 	t.match(networks, [
 		{ netName: "default", ifName: "eth0", ip: /^172\.16\.28\.\d+$/, mask: "255.255.255.0" },
 	]);
-	t.equal(await readFrom(networks[0]?.ip as string, 8080), answer, "the address on record");
+	const address = networks[0]?.ip as string;
+	t.equal(await readFrom(address, 8080), answer, "the address on record");
+	// The host's kernel leaves it to the card to cut up what is long.
+	const long = randomBytes(4 << 20);
+	const sum = createHash("md5").update(long).digest("hex");
+	t.equal(await send(address, 8081, long), `${sum}  -\n`, "long packets into the pod");
 	const inPod = stage0.enter(pod, "app", [
 		"/bin/sh",
 		"-c",
@@ -49,4 +58,12 @@ export async function checkNetworkAndJournal(t: Test, stage0: MiniStage0, fixtur
 	t.notMatch(rules, `${HOST_PORT}`, "and the rules of the port");
 	const leases = fs.readdirSync("/var/lib/cni/networks/default").filter((name) => name.startsWith("172."));
 	t.strictSame(leases, [], "and the address");
+}
+
+/** What a server answers to all of it. */
+async function send(host: string, port: number, data: Buffer): Promise<string> {
+	const socket = net.connect({ host, port, timeout: 20_000 });
+	socket.on("timeout", () => socket.destroy(new Error("no answer for 20 s")));
+	socket.end(data);
+	return await text(socket);
 }
