@@ -44,10 +44,8 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 	const programs = path.join(ownDirectory(), "vm");
 	const commandOf = findHypervisor(flavor).find({ programs, environment, syscall });
 	const placement = choosePlacement({ uuid: options.uuid, owner: 0 });
-	const cgroups =
-		placement.ownCgroups === "none"
-			? undefined
-			: joinPodCgroups({ pod: pod.directory, uuid: options.uuid, owner: 0, which: placement.ownCgroups });
+	const own = { syscall, pod: pod.directory, uuid: options.uuid, owner: 0 };
+	const cgroups = placement.keepUnit ? joinPodCgroups(own) : undefined;
 	try {
 		const lockFd = keepLock(context);
 		const prepared = preparePod(context);

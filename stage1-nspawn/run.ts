@@ -1,6 +1,7 @@
 import { replaceFile } from "../lib/files.ts";
 import type { PreparedApp } from "../stage1/apps/prepare-app.ts";
-import { joinPodCgroups, type OwnCgroups, type PodCgroups } from "../stage1/cgroups/pod-cgroup.ts";
+import { readControllers, warnOfMissingControllers } from "../stage1/cgroups/controllers.ts";
+import { joinPodCgroups, type PodCgroups } from "../stage1/cgroups/pod-cgroup.ts";
 import { podDevices } from "../stage1/cgroups/pod-devices.ts";
 import type { Stage1Context } from "../stage1/entrypoints.ts";
 import { choosePlacement, type Placement } from "../stage1/machined.ts";
@@ -27,7 +28,7 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 	process.umask(0o022);
 	const program = findNspawn();
 	const placement = choosePlacement({ uuid: options.uuid, owner: context.shift });
-	const cgroups = joinCgroups(context, placement.ownCgroups);
+	const cgroups = placement.keepUnit ? joinCgroups(context) : undefined;
 	try {
 		const lockFd = keepLock(context);
 		for (const fd of passedDescriptors(stage1.environment, process.pid))
@@ -35,6 +36,8 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 		const prepared = preparePod(context);
 		mountNspawnDirectory(context.syscall);
 		await cgroups?.joined;
+		const units = prepared.apps.map(({ unit }) => unit);
+		warnOfMissingControllers(context.log, units, cgroups?.controllers() ?? readControllers());
 		restrictDevices(context, prepared.apps, cgroups);
 		const sysctls = readSysctls(context, prepared.apps);
 		const ownIpc = setSysctls(context.syscall, sysctls);
@@ -54,9 +57,8 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 	}
 }
 
-function joinCgroups({ pod, options, shift }: RunContext, which: OwnCgroups): PodCgroups | undefined {
-	if (which === "none") return undefined;
-	return joinPodCgroups({ pod: pod.directory, uuid: options.uuid, owner: shift, which });
+function joinCgroups({ syscall, pod, options, shift }: RunContext): PodCgroups {
+	return joinPodCgroups({ syscall, pod: pod.directory, uuid: options.uuid, owner: shift });
 }
 
 /**
@@ -64,15 +66,19 @@ function joinCgroups({ pod, options, shift }: RunContext, which: OwnCgroups): Po
  * `device-not-read-only` where the kernel has no way to.
  */
 function restrictDevices(
-	{ shift }: RunContext,
+	{ shift, log }: RunContext,
 	apps: readonly PreparedApp[],
 	cgroups: PodCgroups | undefined,
 ): void {
 	const all = apps.flatMap(({ devices }) => devices);
-	cgroups?.restrictDevices(podDevices(all));
+	const restricted = cgroups?.restrictDevices(podDevices(all)) ?? false;
 	if (shift === 0 || all.length === 0) return;
-	if (cgroups?.restrictsDevices !== true) refuseReadAndWritten(apps);
-	for (const { unit, devices } of apps) cgroups?.restrictAppDevices(unit.app, podDevices(devices));
+	if (restricted) {
+		for (const { unit, devices } of apps) cgroups?.restrictAppDevices(unit.app, podDevices(devices));
+		return;
+	}
+	refuseReadAndWritten(apps);
+	if (apps.length > 1) log.info("warning: nothing here keeps an app of this pod from the devices of another");
 }
 
 function readSysctls({ options }: RunContext, apps: readonly PreparedApp[]): PodSysctls {

@@ -4,9 +4,8 @@ import { isErrno } from "../lib/errors.ts";
 import { readTextIfExists } from "../lib/files.ts";
 import { createLog } from "../lib/log.ts";
 import { runCommand } from "../lib/process.ts";
+import { enterScope } from "./cgroups/enter-scope.ts";
 import { readHierarchies } from "./cgroups/hierarchies.ts";
-import type { OwnCgroups } from "./cgroups/pod-cgroup.ts";
-import { enterScope, giveUnitCgroups } from "./cgroups/unit-cgroups.ts";
 import { isSystemdHost } from "./journal.ts";
 import { machineName } from "./pod-paths.ts";
 
@@ -23,29 +22,32 @@ const REGISTERED_MACHINES = "/run/systemd/machines";
 export interface Placement {
 	/** machined makes a scope for the pod, or takes the service that we are in as the pod's. */
 	readonly register: boolean;
-	/** We are in a cgroup that the pod is to use: a service of the host's systemd, or one that we made. */
+	/**
+	 * The pod stays below the cgroup that we are in, in one of its own: a service may run several pods, one after the other or
+	 * at once. Otherwise machined makes the scope, as soon as the pod runs.
+	 */
 	readonly keepUnit: boolean;
-	/** In which hierarchies we have to make a cgroup. */
-	readonly ownCgroups: OwnCgroups;
 }
 
 /**
  * Decides by what runs on this host. Without systemd as PID 1 nobody else manages cgroups. On a systemd host whose
  * machined cannot be reached the pod is not registered, and that is said: machinectl does not know it then. `owner` is
- * root of the pod on the host; when that is not root there, the pod gets the right to limit its apps here.
+ * root of the pod on the host; when that is not root there, the pod can limit its apps only below cgroups that it owns.
  */
 export function choosePlacement({ uuid, owner }: { uuid: string; owner: number }): Placement {
-	if (!isSystemdHost()) return { register: false, keepUnit: true, ownCgroups: "all" };
-	const inService = isInService();
+	if (!isSystemdHost()) return { register: false, keepUnit: true };
 	const obstacle = machinedObstacle();
-	if (obstacle === undefined) {
-		const keepUnit = inService || (owner !== 0 && enterScope(uuid));
-		if (keepUnit && owner !== 0) giveUnitCgroups(owner);
-		return { register: true, keepUnit, ownCgroups: keepUnit ? "undelegated" : "none" };
+	const log = createLog("run", false);
+	if (obstacle !== undefined) {
+		log.info(`${obstacle}: the pod is not registered with machined`);
+		return { register: false, keepUnit: true };
 	}
-	if (inService && owner !== 0) giveUnitCgroups(owner);
-	createLog("run", false).info(`${obstacle}: the pod is not registered with machined`);
-	return { register: false, keepUnit: true, ownCgroups: inService ? "undelegated" : "all" };
+	if (isInService()) return { register: true, keepUnit: true };
+	if (owner === 0) return { register: true, keepUnit: false };
+	const keepUnit = enterScope(uuid);
+	if (!keepUnit)
+		log.info("warning: systemd makes no scope for the pod: limits of single apps have no effect");
+	return { register: true, keepUnit };
 }
 
 /** Why machined cannot be reached. nspawn would fail after the pod has been set up; this reads four files. */

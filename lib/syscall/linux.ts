@@ -22,12 +22,21 @@ const SIOCSIFFLAGS = 0x8914;
 const IFF_UP = 1;
 const CLOSE_RANGE_CLOEXEC = 4;
 
-// The calls without a wrapper in glibc 2.36 have the same number on every architecture (asm-generic).
+// The calls without a wrapper in glibc 2.36 have the same number on every architecture (asm-generic), but bpf.
 const SYS_open_tree = 428;
 const SYS_move_mount = 429;
 const SYS_close_range = 436;
 const SYS_openat2 = 437;
 const SYS_mount_setattr = 442;
+const SYS_bpf = process.arch === "arm64" ? 280 : 321;
+
+const BPF_PROG_LOAD = 5;
+const BPF_PROG_ATTACH = 8;
+const BPF_PROG_TYPE_CGROUP_DEVICE = 15;
+const BPF_CGROUP_DEVICE = 6;
+const BPF_F_ALLOW_MULTI = 2;
+/** sizeof(struct bpf_insn). */
+const BPF_INSTRUCTION_BYTES = 8;
 
 type NativeFunction = (...args: unknown[]) => number;
 
@@ -139,6 +148,8 @@ export function createLinuxSyscall(): Syscall {
 				setfsgid(gid);
 			}
 		},
+		attachDeviceProgram: (cgroupFd, program) =>
+			attachDeviceProgram(load().koffi, native, check, cgroupFd, program),
 		umask: (mask) => native("unsigned int umask(unsigned int)")(mask),
 		execve: (file, argv, environment, keep) => {
 			const closeRange = native("long syscall(long, unsigned int, unsigned int, unsigned int)");
@@ -193,6 +204,33 @@ function getXattrs(native: Native, check: Check, target: string): Map<string, Bu
 		result.set(name, value);
 	}
 	return result;
+}
+
+/** The first members of `union bpf_attr` for these two commands, linux/bpf.h. */
+function attachDeviceProgram(
+	koffi: typeof Koffi,
+	native: Native,
+	check: Check,
+	cgroupFd: number,
+	program: Buffer,
+): void {
+	const bpf = native("long syscall(long, int, const uint8_t*, unsigned int)");
+	const license = Buffer.from("GPL\0");
+	const load = Buffer.alloc(48);
+	load.writeUInt32LE(BPF_PROG_TYPE_CGROUP_DEVICE, 0);
+	load.writeUInt32LE(program.length / BPF_INSTRUCTION_BYTES, 4);
+	load.writeBigUInt64LE(koffi.address(program), 8);
+	load.writeBigUInt64LE(koffi.address(license), 16);
+	const loaded = check(bpf(SYS_bpf, BPF_PROG_LOAD, load, load.length), "bpf", "load");
+	try {
+		const attach = Buffer.alloc(16);
+		[cgroupFd, loaded, BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI].forEach((value, index) => {
+			attach.writeUInt32LE(value, index * 4);
+		});
+		check(bpf(SYS_bpf, BPF_PROG_ATTACH, attach, attach.length), "bpf", `attach to ${cgroupFd}`);
+	} finally {
+		native("int close(int)")(loaded);
+	}
 }
 
 /** struct ifreq: 16 bytes of name, then the flags (netdevice(7)). */

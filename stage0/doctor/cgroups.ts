@@ -60,8 +60,7 @@ function unifiedControllers(host: DoctorHost, { unified }: Mounts): string[] {
 
 function devices({ legacy, unified }: Mounts): Finding {
 	if (legacy.includes("devices")) return ok("devices", "each app is restricted to its own");
-	if (unified !== undefined)
-		return ok("devices", "restricted by BPF; with --private-users not for single apps");
+	if (unified !== undefined) return ok("devices", "each app is restricted to its own, by BPF");
 	return warning(
 		"devices",
 		"no controller: nothing restricts device files",

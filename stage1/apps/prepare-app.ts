@@ -247,39 +247,15 @@ function makeUnit(
 		hasPreStart: spec.preStart.length > 0,
 		hasPostStop: spec.postStop.length > 0,
 		stopSignal: signalNumber(ociAnnotation(podApp.image, "stopSignal") ?? ""),
-		limits: supportedLimits(context, podApp, limits),
+		limits: supportedLimits(context, limits),
 		ownKernel: context.ownKernel,
 		devices,
 		sockets: spec.socketNames.length > 0 ? [socketUnitName(podApp.name)] : [],
 	};
 }
 
-/** Limits need their controller in the kernel. */
-function supportedLimits(context: AppContext, podApp: PodApp, limits: AppLimits): AppUnit["limits"] {
-	if (context.ownKernel) {
-		const { blockBandwidth: _, blockIops: __, ...own } = limits;
-		return own;
-	}
-	const controllers = fs.readFileSync("/proc/cgroups", "utf8");
-	const { memoryLimit, cpuLimit, blockBandwidth, blockIops, ...rest } = limits;
-	const check = <T>(
-		controller: string,
-		value: T | undefined,
-		name = `resource/${controller}`,
-	): T | undefined => {
-		if (value === undefined || new RegExp(`^${controller}\\t.*\\t1$`, "m").test(controllers)) return value;
-		context.log.info(`app ${podApp.name}: ${name} isolator set but support disabled in the kernel, skipping`);
-		return undefined;
-	};
-	const memory = check("memory", memoryLimit);
-	const cpu = check("cpu", cpuLimit);
-	const bandwidth = check("blkio", blockBandwidth, "resource/block-bandwidth");
-	const iops = check("blkio", blockIops, "resource/block-iops");
-	return {
-		...rest,
-		...(bandwidth === undefined ? {} : { blockBandwidth: bandwidth }),
-		...(iops === undefined ? {} : { blockIops: iops }),
-		...(memory === undefined ? {} : { memoryLimit: memory }),
-		...(cpu === undefined ? {} : { cpuLimit: cpu }),
-	};
+/** The files of a pod with a kernel of its own are on no device. */
+function supportedLimits({ ownKernel }: AppContext, limits: AppLimits): AppUnit["limits"] {
+	const { blockBandwidth: _, blockIops: __, ...others } = limits;
+	return ownKernel ? others : limits;
 }

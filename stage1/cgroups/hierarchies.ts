@@ -16,23 +16,6 @@ export function isSystemdHierarchy({ version, controllers }: Hierarchy): boolean
 	return version === 2 || controllers.includes("name=systemd");
 }
 
-/** The controllers of version 1 with which systemd in a pod limits apps. */
-const LIMITING = ["cpu", "cpuacct", "memory", "pids", "devices", "blkio"];
-
-/** The hierarchies of version 1 that limit apps, in which we are in our unit's cgroup (`delegated`) or in another. */
-export function limitingHierarchies(delegated: boolean): Hierarchy[] {
-	const hierarchies = readHierarchies();
-	const unit = hierarchies.find(isSystemdHierarchy);
-	const limiting = hierarchies.filter(({ controllers }) =>
-		controllers.some((name) => LIMITING.includes(name)),
-	);
-	return limiting.filter((one) => (unit !== undefined && ownPath(one) === ownPath(unit)) === delegated);
-}
-
-function ownPath({ mountPoint, own }: Hierarchy): string {
-	return path.relative(mountPoint, own);
-}
-
 interface CgroupMount {
 	readonly type: "cgroup" | "cgroup2";
 	readonly root: string;

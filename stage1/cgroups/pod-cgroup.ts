@@ -2,78 +2,84 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { isErrno } from "../../lib/errors.ts";
 import { readTextIfExists, replaceFile } from "../../lib/files.ts";
+import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { machineName, subcgroupPath } from "../pod-paths.ts";
 import { appCgroup } from "./app-cgroup.ts";
-import { type Hierarchy, isSystemdHierarchy, limitingHierarchies, readHierarchies } from "./hierarchies.ts";
+import { readControllers } from "./controllers.ts";
+import { type Hierarchy, isSystemdHierarchy, readHierarchies } from "./hierarchies.ts";
+import type { DeviceRule } from "./pod-devices.ts";
+import { restrictDevices } from "./restrict-devices.ts";
 
 /** Name of a pod's cgroup, as systemd would escape it for the machine's scope. */
 export function scopeName(uuid: string): string {
 	return `machine-${machineName(uuid).replaceAll("-", "\\x2d")}.scope`;
 }
 
+/** Where nspawn puts the pod below the cgroup that it was started in, in the hierarchy of systemd. */
+const NSPAWN_PAYLOAD = "payload";
+
 /** Absolute paths of the pod's cgroups, one a line. Only the host writes in the pod directory itself. */
 const recordPath = (pod: string): string => path.join(pod, "cgroups");
 
 export interface PodCgroupOptions {
+	readonly syscall: Syscall;
 	readonly pod: string;
 	readonly uuid: string;
 	/** Root of the pod on the host: it gets the right to make cgroups below. */
 	readonly owner: number;
-	readonly which: Exclude<OwnCgroups, "none">;
 }
-
-/**
- * Where a pod gets a cgroup of its own: everywhere, or for the controllers of version 1 that the host's systemd has not
- * given to the unit that we are in, where we would share a cgroup with others.
- */
-export type OwnCgroups = "all" | "undelegated" | "none";
 
 export interface PodCgroups {
 	/** Resolves when this process is in all of them. Errors: those of write(2). */
 	readonly joined: Promise<void>;
-	/** There is a devices cgroup of the pod's own: version 1. Without one nothing can be restricted here. */
-	readonly restrictsDevices: boolean;
-	/** Lets the pod use only these devices, in the form of devices.allow. */
-	restrictDevices(devices: readonly string[]): void;
+	/** What can limit apps in there, once it is joined. */
+	controllers(): ReadonlySet<string>;
+	/** Lets the pod use only these devices. False where the kernel has no way to: then neither for a single app. */
+	restrictDevices(devices: readonly DeviceRule[]): boolean;
 	/** The same for an app that is not started yet, by the cgroup that it will be put into. */
-	restrictAppDevices(app: string, devices: readonly string[]): void;
+	restrictAppDevices(app: string, devices: readonly DeviceRule[]): boolean;
 }
 
 /**
- * Gives the pod a cgroup of its own in the hierarchies, below that of this process, and moves this process there.
+ * Gives the pod a cgroup of its own in every hierarchy, below that of this process, and moves this process there.
  * nspawn must not share one with another pod, and only in one of its own can apps be limited. Recorded before it is
  * made. The kernel lets a move wait for 10 ms and more: threads of the pool do it while other work goes on.
  * Errors: those of mkdir(2) and open(2).
  */
-export function joinPodCgroups(options: PodCgroupOptions): PodCgroups {
-	const name = scopeName(options.uuid);
-	const hierarchies = options.which === "all" ? readHierarchies() : limitingHierarchies(false);
+export function joinPodCgroups({ syscall, pod, uuid, owner }: PodCgroupOptions): PodCgroups {
+	const name = scopeName(uuid);
+	const hierarchies = readHierarchies();
 	const directories = hierarchies.map(({ own }) => path.join(own, name));
-	replaceFile(recordPath(options.pod), `${directories.join("\n")}\n`);
+	replaceFile(recordPath(pod), `${directories.join("\n")}\n`);
 	const descriptors = hierarchies.map((hierarchy, index) => {
-		makeCgroup(hierarchy, directories[index] as string, options.owner);
+		makeCgroup(hierarchy, directories[index] as string, owner);
 		return fs.openSync(path.join(directories[index] as string, "cgroup.procs"), "w");
 	});
 	const main = hierarchies.find(isSystemdHierarchy);
 	if (main) {
 		const relative = path.relative(main.mountPoint, path.join(main.own, name));
-		replaceFile(subcgroupPath(options.pod), `${relative}\n`, 0o644);
+		replaceFile(subcgroupPath(pod), `${relative}\n`, 0o644);
 	}
-	const devices = directories[hierarchies.findIndex(({ controllers }) => controllers.includes("devices"))];
+	const devices = hierarchies.find(({ controllers }) => controllers.includes("devices"));
+	const unified = hierarchies.find(({ version }) => version === 2);
+	const restricting = devices ?? unified;
+	const restrict = (directory: string, rules: readonly DeviceRule[]): boolean =>
+		restricting !== undefined && restrictDevices(syscall, restricting.version, directory, rules);
+	const restricted = path.join(restricting?.own ?? "", name);
 	return {
-		joined: Promise.all(descriptors.map(writeOwnPid)).then(() => undefined),
-		restrictsDevices: devices !== undefined,
-		restrictDevices: (allowed) => {
-			if (devices !== undefined) restrictDevices(devices, allowed);
-		},
-		restrictAppDevices: (app, allowed) => {
-			if (devices === undefined) return;
-			const own = path.join(devices, appCgroup(app));
-			for (const directory of [path.dirname(own), own]) {
+		joined: Promise.all(descriptors.map(writeOwnPid)).then(() => {
+			if (unified) delegateControllers(unified.own);
+		}),
+		controllers: () => readControllers(hierarchies, unified && path.join(unified.own, name)),
+		restrictDevices: (rules) => restrict(restricted, rules),
+		restrictAppDevices: (app, rules) => {
+			const payload = restricting?.version === 2 ? path.join(restricted, NSPAWN_PAYLOAD) : restricted;
+			const own = path.join(payload, appCgroup(app));
+			for (const directory of new Set([payload, path.dirname(own), own])) {
 				fs.mkdirSync(directory, { recursive: true });
-				giveCgroup(directory, options.owner);
+				giveCgroup(directory, owner);
 			}
-			restrictDevices(own, allowed);
+			return restrict(own, rules);
 		},
 	};
 }
@@ -97,7 +103,6 @@ export function recordedCgroups(pod: string, uuid: string): string[] {
 
 function makeCgroup(hierarchy: Hierarchy, directory: string, owner: number): void {
 	fs.mkdirSync(directory);
-	if (hierarchy.version === 2) delegateControllers(hierarchy.own);
 	if (hierarchy.controllers.includes("cpuset")) inheritCpuset(hierarchy.own, directory);
 	if (owner !== 0) giveCgroup(directory, owner);
 }
@@ -115,12 +120,10 @@ function inheritCpuset(parent: string, directory: string): void {
 	}
 }
 
-function restrictDevices(directory: string, devices: readonly string[]): void {
-	fs.writeFileSync(path.join(directory, "devices.deny"), "a");
-	for (const device of devices) fs.writeFileSync(path.join(directory, "devices.allow"), device);
-}
-
-/** Works where we are alone or at the top; elsewhere limits stay with whoever set up the machine. */
+/**
+ * Lets the cgroups below have the controllers that limit apps. Works at the top, and where no process is left that is not
+ * in one of them; elsewhere limits stay with whoever set up the machine.
+ */
 function delegateControllers(own: string): void {
 	const available = fs.readFileSync(path.join(own, "cgroup.controllers"), "utf8").trim().split(" ");
 	for (const name of available.filter((candidate) => ["cpu", "memory", "pids", "io"].includes(candidate))) {

@@ -1,19 +1,36 @@
 import type { AppDevice } from "../units/app-unit.ts";
 
+/** What may be done with a device: `r` and `w` open it, `m` makes a file for it. */
+export interface DeviceRule {
+	readonly kind: "char" | "block";
+	readonly major: number;
+	/** All of that major number when it is missing. */
+	readonly minor?: number;
+	readonly access: "rwm" | "rw" | "r" | "m";
+}
+
+const char = (major: number, minor?: number, access: DeviceRule["access"] = "rwm"): DeviceRule => ({
+	kind: "char",
+	major,
+	...(minor === undefined ? {} : { minor }),
+	access,
+});
+
 /**
- * What nspawn, systemd and apps open, in the form of devices.allow (cgroup v1): null, zero, full, random, urandom, tty,
- * console, ptmx, pseudo terminals; a tun device may be made, as nspawn does, and be opened by an app that has it as a
- * volume only.
+ * What nspawn, systemd and apps open: null, zero, full, random, urandom, tty, console, ptmx, pseudo terminals; a tun
+ * device may be made, as nspawn does, and be opened by an app that has it as a volume only.
  */
 const BASE = [
-	...["c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm", "c 1:9 rwm"],
-	...["c 5:0 rwm", "c 5:1 rwm", "c 5:2 rwm", "c 136:* rwm", "c 10:200 m"],
+	...[3, 5, 7, 8, 9].map((minor) => char(1, minor)),
+	...[0, 1, 2].map((minor) => char(5, minor)),
+	char(136),
+	char(10, 200, "m"),
 ];
 
 /** The devices of a pod: those that every pod has, and its volumes. */
-export function podDevices(volumes: readonly AppDevice[]): string[] {
-	const own = volumes.map(({ kind, major, minor, readOnly }) => {
-		return `${kind === "block" ? "b" : "c"} ${major}:${minor} ${readOnly ? "r" : "rw"}`;
-	});
+export function podDevices(volumes: readonly AppDevice[]): DeviceRule[] {
+	const own = volumes.map(
+		({ readOnly, ...device }): DeviceRule => ({ ...device, access: readOnly ? "r" : "rw" }),
+	);
 	return [...BASE, ...own];
 }

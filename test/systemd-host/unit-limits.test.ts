@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import t from "tap";
+import { BUSYBOX } from "../support/busybox-host.ts";
 import { onSystemdHost } from "../support/on-systemd-host.ts";
 import {
 	attempt,
@@ -9,6 +10,7 @@ import {
 	podCommand,
 	podStatus,
 	podUuid,
+	RKT,
 	startUnit,
 	system,
 	unitProcesses,
@@ -24,6 +26,7 @@ if (layout !== undefined) {
 	t.before(fetchBusybox);
 	// The kernel of the unified layout has no controllers for limits.
 	if (layout === "hybrid") limitsOfTheUnit();
+	else limitsWithoutEffect();
 
 	t.test(
 		"systemctl status shows the supervisor, systemd, journald and the app, and nothing of rkt",
@@ -43,6 +46,30 @@ if (layout !== undefined) {
 			attempt("systemctl", "stop", "shown");
 		},
 	);
+
+	t.test("pods without and with users of their own in one unit, one after the other and at once", (t) => {
+		const pod = (flags: string, script: string): string =>
+			`${RKT} run --net=none ${flags} ${BUSYBOX} --exec=/bin/sh -- -c '${script}'`;
+		const users = "--private-users";
+		const scripts = {
+			"one after the other": `${pod("", "true")} && ${pod(users, "true")} && ${pod("", "exit 7")}`,
+			"at once": `${pod("", "sleep 1")} & ${pod(users, "sleep 1; exit 7")}; users=$?; wait $! && exit $users`,
+		};
+		for (const [name, script] of Object.entries(scripts)) {
+			for (const unit of [["--wait", "--pipe", "--collect"], ["--scope"]]) {
+				const result = attempt(
+					"systemd-run",
+					"--quiet",
+					...unit,
+					"bash",
+					"-c",
+					script.replaceAll("$", unit.length > 1 ? "$$$$" : "$$"),
+				);
+				t.equal(result.status, 7, `${name} ${unit.join()}`, { stderr: result.stderr });
+			}
+		}
+		t.end();
+	});
 
 	t.test("a unit without settings of its own, as systemd-run makes it", async (t) => {
 		system("systemd-run", "--quiet", "--unit=bare", ...podCommand("bare", GRACEFUL));
@@ -79,6 +106,28 @@ function limitsOfTheUnit(): void {
 		const share = (cpuSeconds("slow") - used) / ((performance.now() - began) / 1000);
 		t.ok(share > 0.05 && share < 0.35, `${share.toFixed(2)} processors`);
 		attempt("systemctl", "kill", "--signal=KILL", "slow");
+	});
+}
+
+function limitsWithoutEffect(): void {
+	t.test("limits that nothing applies are named, in a service and from a login", (t) => {
+		const flags = ["--memory=20M", "--cpu=500m"];
+		for (const unit of [["--wait", "--pipe", "--collect"], ["--scope"]]) {
+			const { status, stderr } = attempt(
+				"systemd-run",
+				"--quiet",
+				...unit,
+				...podCommand("no-limits", "true", { app: flags }),
+			);
+			t.equal(status, 0, { stderr });
+			for (const name of ["memory", "cpu"]) {
+				t.match(
+					stderr,
+					`warning: app busybox: isolator resource/${name} has no effect: the pod has no cgroup controller ${name}\n`,
+				);
+			}
+		}
+		t.end();
 	});
 }
 

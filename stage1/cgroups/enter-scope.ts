@@ -1,27 +1,15 @@
-import * as fs from "node:fs";
 import * as path from "node:path";
 import { isErrno } from "../../lib/errors.ts";
 import { runCommand } from "../../lib/process.ts";
-import { isSystemdHierarchy, limitingHierarchies, readHierarchies } from "./hierarchies.ts";
+import { isSystemdHierarchy, readHierarchies } from "./hierarchies.ts";
 import { scopeName } from "./pod-cgroup.ts";
 
 const WAIT_MS = 2000;
 const POLL_MS = 5;
 
 /**
- * Gives the root of a pod with user namespaces the cgroups of version 1 of the unit that we are in, as nspawn does with
- * those of systemd itself: the pod can limit its apps only below cgroups that it owns. A controller that the host did
- * not delegate is not touched: there we are in a cgroup of others.
- */
-export function giveUnitCgroups(owner: number): void {
-	for (const { own } of limitingHierarchies(true)) {
-		for (const file of ["", "cgroup.procs", "tasks"]) fs.chownSync(path.join(own, file), owner, owner);
-	}
-}
-
-/**
- * Asks systemd for the scope of the pod, which machined would make only when nspawn runs: too late to hand over its
- * cgroups. Gives false when that fails; then the limits of apps have no effect.
+ * Asks systemd for the scope of the pod, which machined would make only when nspawn runs: too late to hand over cgroups.
+ * Gives false when that fails; then the limits of apps have no effect.
  */
 export function enterScope(uuid: string): boolean {
 	const name = scopeName(uuid);
