@@ -26,8 +26,8 @@ export function checkDetails(
 	if (raw.size > 0 && raw.type !== "file") refuseAci(source, `${quote(path)} is a ${raw.type} with content`);
 	checkID(raw.uid, path, source);
 	checkID(raw.gid, path, source);
-	const { type, mode, uid, gid, size, mtimeNs } = raw;
-	const entry: TarEntry = { path, type, mode, uid, gid, size, mtimeNs };
+	const { type, mode, uid, gid, size, mtimeNs, data } = raw;
+	const entry: TarEntry = { path, type, mode, uid, gid, size, mtimeNs, ...(data && { data }) };
 	if (type === "directory" || type === "file")
 		return raw.xattrs.size === 0 ? entry : withXattrs(entry, raw.xattrs, attributeRule, source);
 	return { ...entry, ...typeDetails(raw, path, cleanTarget, source) };

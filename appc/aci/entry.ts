@@ -8,6 +8,13 @@ export type EntryType =
 	| "block-device"
 	| "fifo";
 
+/** A part of a sparse file that has data; what no range covers is a hole and reads as zeros. */
+export interface DataRange {
+	/** Bytes, as is the length. */
+	readonly offset: number;
+	readonly length: number;
+}
+
 /** One entry of an archive, as it is checked on reading and as it is written. */
 export interface TarEntry {
 	/** Relative path without `.` components and trailing slash: `manifest`, `rootfs`, `rootfs/etc/passwd`. Valid UTF-8. */
@@ -27,6 +34,8 @@ export interface TarEntry {
 	readonly device?: { readonly major: number; readonly minor: number };
 	/** Extended attributes by full name, such as `security.capability`. */
 	readonly xattrs?: ReadonlyMap<string, Buffer>;
+	/** Where a sparse file has data, in order. Its body has the zeros of the holes all the same. */
+	readonly data?: readonly DataRange[];
 }
 
 /** The content of an entry in order, in chunks; to be read before the next entry comes. */

@@ -2,6 +2,8 @@
 export interface AciLimits {
 	/** Bytes of the archive after decompression. */
 	readonly maxExpandedBytes: number;
+	/** Holes of sparse files together: they take time, but neither room in the archive nor on the disk. */
+	readonly maxHoleBytes: number;
 	/** Archive entries, counting directories that are only implied by paths below them. */
 	readonly maxEntries: number;
 	/** Bytes of all paths together: they are kept in memory to find duplicates. */
@@ -18,6 +20,7 @@ export interface AciLimits {
  */
 export const DEFAULT_ACI_LIMITS: AciLimits = {
 	maxExpandedBytes: 64 * 2 ** 30,
+	maxHoleBytes: 16 * 2 ** 30,
 	maxEntries: 500_000,
 	maxNameBytes: 128 * 2 ** 20,
 	maxManifestBytes: 4 * 2 ** 20,

@@ -8,6 +8,8 @@ export interface Meter {
 		input: AsyncIterable<Buffer>,
 		onChunk: ((chunk: Buffer) => Promise<void> | void) | undefined,
 	): AsyncGenerator<Buffer>;
+	/** Counts the holes of a file. */
+	addHoles(bytes: number): void;
 	/** Of what came out. */
 	result(): { readonly digest: Buffer; readonly uncompressedBytes: number };
 }
@@ -17,6 +19,7 @@ export function createMeter(algorithm: "sha256" | "sha512", source: string, limi
 	const hash = createHash(algorithm);
 	let bytesIn = 0;
 	let bytesOut = 0;
+	let holeBytes = 0;
 	const check = (): void => {
 		if (bytesOut > limits.maxExpandedBytes) {
 			refuseSize(source, `more than ${limits.maxExpandedBytes} bytes when expanded`);
@@ -43,6 +46,11 @@ export function createMeter(algorithm: "sha256" | "sha512", source: string, limi
 				if (pending !== undefined) await pending;
 				yield chunk;
 			}
+		},
+		addHoles: (bytes) => {
+			holeBytes += bytes;
+			if (holeBytes > limits.maxHoleBytes)
+				refuseSize(source, `sparse files with holes of more than ${limits.maxHoleBytes} bytes`);
 		},
 		result: () => ({ digest: hash.digest(), uncompressedBytes: bytesOut }),
 	};

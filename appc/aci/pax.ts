@@ -7,6 +7,7 @@ const NEWLINE = 0x0a;
 /** Reads `LENGTH KEYWORD=VALUE\n` records (POSIX pax(1), "pax Header Block"). Returns what is wrong instead when they are malformed. */
 export function parsePax(data: Buffer): PaxRecords | string {
 	const records = new Map<string, Buffer>();
+	const sparse: [keyword: string, value: Buffer][] = [];
 	let at = 0;
 	while (at < data.length) {
 		if (data[at] === 0 && data.subarray(at).every((byte) => byte === 0)) break;
@@ -18,11 +19,32 @@ export function parsePax(data: Buffer): PaxRecords | string {
 			return "an extended header is malformed";
 		}
 		const keyword = data.toString("latin1", space + 1, equals);
-		if (records.has(keyword)) return "an extended header has a keyword twice";
-		records.set(keyword, data.subarray(equals + 1, end - 1));
+		const value = data.subarray(equals + 1, end - 1);
 		at = end;
+		if (keyword === SPARSE_OFFSET || keyword === SPARSE_LENGTH) sparse.push([keyword, value]);
+		else if (records.has(keyword)) return "an extended header has a keyword twice";
+		else records.set(keyword, value);
 	}
-	return records;
+	return sparse.length === 0 ? records : withSparseMap(records, sparse);
+}
+
+const SPARSE_OFFSET = "GNU.sparse.offset";
+const SPARSE_LENGTH = "GNU.sparse.numbytes";
+const SPARSE_MAP = "GNU.sparse.map";
+
+/** Version 0.0 of sparse files alone repeats keywords, in turn; joined, they are the map of version 0.1. */
+function withSparseMap(
+	records: Map<string, Buffer>,
+	pairs: readonly (readonly [keyword: string, value: Buffer])[],
+): PaxRecords | string {
+	const inTurn = pairs.every(
+		([keyword], index) => keyword === (index % 2 === 0 ? SPARSE_OFFSET : SPARSE_LENGTH),
+	);
+	if (!inTurn || pairs.length % 2 !== 0 || records.has(SPARSE_MAP)) {
+		return "an extended header has a malformed map of a sparse file";
+	}
+	const map = pairs.map(([, value]) => value.toString("latin1")).join(",");
+	return records.set(SPARSE_MAP, Buffer.from(map, "latin1"));
 }
 
 function decimal(text: string): number {

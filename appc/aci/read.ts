@@ -49,6 +49,7 @@ export async function readAci(input: AsyncIterable<Buffer>, options: ReadAciOpti
 	let manifest: ImageManifest | undefined;
 	const visit = (raw: RawEntry): Promise<void> | void => {
 		checkFileSize(raw, limits, source);
+		meter.addHoles(raw.holeBytes);
 		const entry = layout.check(raw);
 		if (entry?.path === "manifest") return takeManifest(entry, raw.body);
 		return entry && options.onEntry?.(entry, raw.body);

@@ -1,4 +1,4 @@
-import type { EntryType, TarEntry } from "./entry.ts";
+import type { DataRange, EntryType, TarEntry } from "./entry.ts";
 import { encodePax, formatPaxTime, xattrKeyword } from "./pax.ts";
 import { BLOCK } from "./tar-header.ts";
 
@@ -23,6 +23,36 @@ const LARGEST_LONG = 0o77777777777;
 export function encodeEntry(entry: TarEntry): Buffer {
 	const name = entry.type === "directory" ? `${entry.path}/` : entry.path;
 	const records = paxRecords(entry, name);
+	if (entry.data) return encodeSparse(entry, entry.data, records);
+	return encodeParts(entry, name, records);
+}
+
+/** What of a file follows its header: the whole content, or the data of a sparse file. */
+export function storedBytes({ size, data }: TarEntry): number {
+	return data ? data.reduce((sum, { length }) => sum + length, 0) : size;
+}
+
+/** Version 1.0 of GNU's sparse files: the true name and size in the extended header, the map in front of the data. */
+function encodeSparse(entry: TarEntry, data: readonly DataRange[], records: Map<string, Buffer>): Buffer {
+	const end = data.at(-1);
+	const covered = end ? end.offset + end.length : 0;
+	// An empty range at the end makes tar give the file its length.
+	const ranges = covered < entry.size || !end ? [...data, { offset: entry.size, length: 0 }] : data;
+	const lines = ranges.map(({ offset, length }) => `${offset}\n${length}\n`);
+	const map = Buffer.from(`${ranges.length}\n${lines.join("")}`);
+	const mapBlocks = Buffer.concat([map, padding(map.length)]);
+	const size = mapBlocks.length + storedBytes(entry);
+	records.set("GNU.sparse.major", Buffer.from("1"));
+	records.set("GNU.sparse.minor", Buffer.from("0"));
+	records.set("GNU.sparse.name", Buffer.from(entry.path));
+	records.set("GNU.sparse.realsize", Buffer.from(String(entry.size)));
+	records.delete("path");
+	records.delete("size");
+	if (size > LARGEST_LONG) records.set("size", Buffer.from(String(size)));
+	return Buffer.concat([encodeParts({ ...entry, size }, "GNUSparseFile.0", records), mapBlocks]);
+}
+
+function encodeParts(entry: TarEntry, name: string, records: ReadonlyMap<string, Buffer>): Buffer {
 	const header = encodeHeader(entry, name, FLAGS[entry.type]);
 	if (records.size === 0) return header;
 	const data = encodePax(records);

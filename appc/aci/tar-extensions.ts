@@ -54,17 +54,13 @@ async function readPadded(reader: Pick<ByteReader, "read">, size: number, source
 	return Buffer.from(data.subarray(0, size));
 }
 
-const SPARSE = /^(?:GNU\.sparse\.|SCHILY\.(?:realsize|filetype|devmajor|devminor)$)/;
+/** Sparse files and types of star, which no other program reads. */
+const STAR = /^SCHILY\.(?:realsize|filetype|devmajor|devminor)$/;
 const MEANINGFUL = /^(?:path|linkpath|size|uid|gid|hdrcharset|GNU\.|SCHILY\.|LIBARCHIVE\.)/;
 
 function checkRecords(records: PaxRecords, global: boolean, source: string): void {
 	for (const keyword of records.keys()) {
-		if (SPARSE.test(keyword)) {
-			refuseAci(
-				source,
-				`the extended header ${quote(keyword)} is not supported (make the archive without --sparse)`,
-			);
-		}
+		if (STAR.test(keyword)) refuseAci(source, `the extended header ${quote(keyword)} is not supported`);
 		if (global && MEANINGFUL.test(keyword)) {
 			refuseAci(source, `the extended header ${quote(keyword)} may not apply to the whole archive`);
 		}

@@ -61,7 +61,7 @@ function textField(block: Buffer, start: number, length: number): string {
 }
 
 /** Octal digits between spaces and NULs, or GNU's base 256; NaN when it is neither or beyond 2⁵³. */
-function numberField(block: Buffer, start: number, length: number): number {
+export function numberField(block: Buffer, start: number, length: number): number {
 	const first = block[start] ?? 0;
 	if (first & 0x80) return binaryNumber(block.subarray(start, start + length));
 	let at = start;

@@ -1,9 +1,9 @@
 import type { Writable } from "node:stream";
 import { RktError } from "../../lib/errors.ts";
 import { quote } from "../types/quote.ts";
-import type { EntryBody, TarEntry } from "./entry.ts";
+import type { DataRange, EntryBody, TarEntry } from "./entry.ts";
 import { drained } from "./feed.ts";
-import { END_OF_ARCHIVE, encodeEntry, padding } from "./tar-encode.ts";
+import { END_OF_ARCHIVE, encodeEntry, padding, storedBytes } from "./tar-encode.ts";
 
 /** Takes the bytes of an archive in order; the packer waits for the promise. */
 export type Sink = (chunk: Buffer) => Promise<void> | void;
@@ -45,19 +45,39 @@ export function createTarPacker(sink: Sink): TarPacker {
 	return {
 		add: async (entry, body) => {
 			await put(encodeEntry(entry));
-			let written = 0;
+			const dataOf = entry.data && createDataFilter(entry.data);
+			let read = 0;
 			for await (const chunk of Buffer.isBuffer(body) ? [body] : (body ?? [])) {
-				written += chunk.length;
-				if (written > entry.size) break;
-				await put(chunk);
+				read += chunk.length;
+				if (read > entry.size) break;
+				if (dataOf) for (const piece of dataOf(chunk)) await put(piece);
+				else await put(chunk);
 			}
-			if (written !== entry.size) refuseSizeChange(entry);
-			await put(padding(entry.size));
+			if (read !== entry.size) refuseSizeChange(entry);
+			await put(padding(storedBytes(entry)));
 		},
 		finish: async () => {
 			await put(END_OF_ARCHIVE);
 			await flush();
 		},
+	};
+}
+
+/** Of each piece of a sparse file in turn, what lies in ranges with data. */
+function createDataFilter(ranges: readonly DataRange[]): (chunk: Buffer) => Buffer[] {
+	let at = 0;
+	let next = 0;
+	return (chunk) => {
+		const pieces: Buffer[] = [];
+		const end = at + chunk.length;
+		for (let range = ranges[next]; range && range.offset < end; range = ranges[next]) {
+			const rangeEnd = range.offset + range.length;
+			pieces.push(chunk.subarray(Math.max(0, range.offset - at), Math.min(chunk.length, rangeEnd - at)));
+			if (rangeEnd > end) break;
+			next++;
+		}
+		at = end;
+		return pieces;
 	};
 }
 

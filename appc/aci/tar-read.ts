@@ -1,8 +1,9 @@
 import { quote } from "../types/quote.ts";
 import { type ByteReader, createByteReader } from "./byte-reader.ts";
-import type { EntryBody, EntryType } from "./entry.ts";
+import type { DataRange, EntryBody, EntryType } from "./entry.ts";
 import { type PaxRecords, paxInteger, paxTime, paxXattrs } from "./pax.ts";
 import { refuseAci, refuseTruncated } from "./refuse.ts";
+import { isSparse, readSparseFile, type SparseFile } from "./sparse-map.ts";
 import { type Extensions, extend, NO_EXTENSIONS } from "./tar-extensions.ts";
 import { BLOCK, decodeHeader, isZeroBlock, type RawHeader } from "./tar-header.ts";
 
@@ -19,12 +20,18 @@ export interface RawEntry {
 	readonly major: number;
 	readonly minor: number;
 	readonly xattrs: ReadonlyMap<string, Buffer>;
+	/** Of a sparse file: where it has data. */
+	readonly data?: readonly DataRange[];
+	/** Bytes of `size` that are not in the archive: the holes of a sparse file. */
+	readonly holeBytes: number;
+	/** With the zeros of holes. */
 	readonly body: EntryBody;
 }
 
 const TYPES: Record<string, EntryType> = {
 	"0": "file",
 	"7": "file",
+	S: "file",
 	"1": "hardlink",
 	"2": "symlink",
 	"3": "character-device",
@@ -43,8 +50,8 @@ const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map();
 
 /**
  * Calls `visit` for each entry of a tar stream. Written for hostile input: every length is checked before anything is
- * buffered, what two programs could read differently is refused (sparse files, bodies of links, repeated or
- * contradicting extended headers, data behind the end). The body of an entry may be left unread. As long as data is
+ * buffered, what two programs could read differently is refused (bodies of links, repeated or contradicting extended
+ * headers, data behind the end). Sparse files of GNU tar have their zeros in `body`. The body of an entry may be left unread. As long as data is
  * there and `visit` returns nothing to wait for, nothing is awaited: this makes a million small entries bearable.
  * Errors: `aci-invalid`, `aci-truncated`.
  */
@@ -66,8 +73,13 @@ export async function readTar(
 				extensions = await extend(reader, header, extensions, source);
 				continue;
 			}
-			const body = createBody(reader, applySize(header, extensions, source), source);
-			const pending = visit(combine(header, extensions, body, source));
+			const size = applySize(header, extensions, source);
+			const { pax } = extensions;
+			const sparse = isSparse(header, pax)
+				? await readSparseFile(reader, block, { header, pax, body: size }, source)
+				: undefined;
+			const body = createBody(reader, sparse?.stored ?? size, source);
+			const pending = visit(combine(header, extensions, body, sparse, source));
 			if (pending !== undefined) await pending;
 			if (!body.finishNow()) await body.finish();
 			extensions = NO_EXTENSIONS;
@@ -103,9 +115,15 @@ function applySize(header: RawHeader, { pax }: Extensions, source: string): numb
 	return size;
 }
 
-function combine(header: RawHeader, extensions: Extensions, body: Body, source: string): RawEntry {
+function combine(
+	header: RawHeader,
+	extensions: Extensions,
+	body: Body,
+	sparse: SparseFile | undefined,
+	source: string,
+): RawEntry {
 	const { pax = NO_RECORDS } = extensions;
-	const name = longText(pax.get("path"), extensions.longName, header.name, source);
+	const name = sparse?.name ?? longText(pax.get("path"), extensions.longName, header.name, source);
 	const type = header.flag === "0" && name.endsWith("/") ? "directory" : TYPES[header.flag];
 	if (type === undefined) {
 		return refuseAci(source, `${quote(name)} is of the unsupported entry type ${quote(header.flag)}`);
@@ -126,9 +144,40 @@ function combine(header: RawHeader, extensions: Extensions, body: Body, source: 
 		major: header.major,
 		minor: header.minor,
 		xattrs: pax === NO_RECORDS ? NO_XATTRS : paxXattrs(pax),
-		size: body.size,
-		body: body.chunks,
+		...(sparse
+			? {
+					size: sparse.size,
+					data: sparse.ranges,
+					holeBytes: sparse.size - sparse.stored,
+					body: withHoles(sparse, body.take),
+				}
+			: { size: body.size, holeBytes: 0, body: body.chunks }),
 	};
+}
+
+const ZEROS = Buffer.alloc(64 * 1024);
+
+/** The whole content of a sparse file; `take` gives the stored data piece by piece. */
+async function* withHoles(
+	{ size, ranges }: SparseFile,
+	take: (maxBytes: number) => Promise<Buffer>,
+): AsyncGenerator<Buffer> {
+	let at = 0;
+	for (const { offset, length } of ranges) {
+		yield* zeros(offset - at);
+		at = offset + length;
+		for (let left = length; left > 0; ) {
+			const piece = await take(left);
+			left -= piece.length;
+			yield piece;
+		}
+	}
+	yield* zeros(size - at);
+}
+
+function* zeros(length: number): Generator<Buffer> {
+	for (let left = length; left > 0; left -= ZEROS.length)
+		yield left < ZEROS.length ? ZEROS.subarray(0, left) : ZEROS;
 }
 
 function longText(pax: Buffer | undefined, gnu: string | undefined, short: string, source: string): string {
@@ -141,6 +190,8 @@ function longText(pax: Buffer | undefined, gnu: string | undefined, short: strin
 interface Body {
 	readonly size: number;
 	readonly chunks: EntryBody;
+	/** At most that many of the bytes that remain. */
+	take(maxBytes: number): Promise<Buffer>;
 	/** Passes over what was not read and over the padding, if all of it is here. */
 	finishNow(): boolean;
 	/** The same, waiting for it. */
@@ -149,13 +200,14 @@ interface Body {
 
 function createBody(reader: ByteReader, size: number, source: string): Body {
 	let remaining = size;
+	const take = async (maxBytes: number): Promise<Buffer> => {
+		const chunk = await reader.chunk(Math.min(maxBytes, remaining));
+		if (chunk === undefined) return refuseTruncated(source, "inside a file");
+		remaining -= chunk.length;
+		return chunk;
+	};
 	async function* chunks(): AsyncGenerator<Buffer> {
-		while (remaining > 0) {
-			const chunk = await reader.chunk(remaining);
-			if (chunk === undefined) return refuseTruncated(source, "inside a file");
-			remaining -= chunk.length;
-			yield chunk;
-		}
+		while (remaining > 0) yield await take(remaining);
 	}
 	const rest = (): number => remaining + (-size & (BLOCK - 1));
 	const finish = async (): Promise<void> => {
@@ -165,6 +217,7 @@ function createBody(reader: ByteReader, size: number, source: string): Body {
 	return {
 		size,
 		chunks: { [Symbol.asyncIterator]: chunks },
+		take,
 		finishNow: () => reader.skipNow(rest()),
 		finish,
 	};

@@ -55,6 +55,7 @@ export async function readLayer(input: AsyncIterable<Buffer>, options: ReadLayer
 		(raw) => {
 			if (raw.size > limits.maxExpandedBytes)
 				refuseSize(source, `a file of ${raw.size} bytes, at most ${limits.maxExpandedBytes} are read`);
+			meter.addHoles(raw.holeBytes);
 			const entry = rules.check(raw);
 			return entry && onEntry?.(entry, raw.body);
 		},

@@ -1,6 +1,7 @@
 import type { ByteReader } from "../aci/byte-reader.ts";
 import { paxInteger } from "../aci/pax.ts";
 import { refuseAci, refuseTruncated } from "../aci/refuse.ts";
+import { isSparse } from "../aci/sparse-map.ts";
 import { extend, NO_EXTENSIONS } from "../aci/tar-extensions.ts";
 import { BLOCK, decodeHeader, isZeroBlock, type RawHeader } from "../aci/tar-header.ts";
 
@@ -39,6 +40,8 @@ export async function indexTar(bytes: TarBytes, source: string): Promise<Readonl
 			continue;
 		}
 		const { pax, longName, longLink } = extensions;
+		// Its files are read in pieces, from where they lie.
+		if (isSparse(header, pax)) refuseAci(source, "it has a sparse file: make the archive without --sparse");
 		const name = plainName(pax?.get("path")?.toString("latin1") ?? longName ?? header.name);
 		const link = pax?.get("linkpath")?.toString("latin1") ?? longLink ?? header.linkName;
 		const size = bodySize(header, pax?.get("size"), source);

@@ -374,7 +374,7 @@ const TYPES: Case[] = [
 	["file with a slash and content", aciBytes(file("rootfs/d/")), bad("is a directory with content")],
 	["contiguous file", aciBytes(tarEntry({ name: "rootfs/f", flag: "7", body: "x" })), "ok"],
 	["old file flag", aciBytes(tarEntry({ name: "rootfs/f", flag: "\0", body: "x" })), "ok"],
-	...["S", "D", "M", "N", "V", "A", "I", "X", "8", "9", "Z", "\x80", " "].map(
+	...["D", "M", "N", "V", "A", "I", "X", "8", "9", "Z", "\x80", " "].map(
 		(flag): Case => [
 			`entry type ${JSON.stringify(flag)}`,
 			aciBytes(tarEntry({ name: "rootfs/f", flag, body: "x" })),
@@ -569,12 +569,12 @@ const HEADERS: Case[] = [
 			paxHeader({ "GNU.sparse.major": "1", "GNU.sparse.realsize": "1000000000000000000" }),
 			file("rootfs/f"),
 		),
-		bad("GNU.sparse.major"),
+		bad("impossible size"),
 	],
 	[
 		"sparse file, pax 0.1",
 		aciBytes(paxHeader({ "GNU.sparse.map": "0,1,1000000,1" }), file("rootfs/f")),
-		bad("GNU.sparse.map"),
+		bad("impossible size"),
 	],
 	[
 		"capabilities",

@@ -249,8 +249,6 @@ const TYPES: Case[] = [
 	["a white-out of overlayfs", layer(device("3", 0, 0)), bad("character-device 0:0")],
 	["/dev/mem", layer(device("3", 1, 1)), bad("character-device 1:1")],
 	["a disk", layer(device("4", 8, 0)), bad("block-device 8:0")],
-	["a sparse file", layer(tarEntry({ name: "s", flag: "S", body: "x" })), bad("unsupported entry type")],
-	["a pax sparse file", layer(paxHeader({ "GNU.sparse.major": "1" }), file("s")), bad("GNU.sparse.major")],
 	["uid 2^32", layer(tarEntry({ name: "f", uid: base256(4294967296n, 8) })), bad("impossible user")],
 	["uid -1", layer(tarEntry({ name: "f", uid: base256(-1n, 8) })), bad("impossible user")],
 	["opaque attribute", layer(xattr("trusted.overlay.opaque"), directory("d")), bad("of overlayfs")],
