@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { decompress } from "../../appc/aci/decompress.ts";
+import { decompress, formatOf, sniff } from "../../appc/aci/decompress.ts";
+import { expand } from "../../appc/aci/expand.ts";
 import { DEFAULT_ACI_LIMITS } from "../../appc/aci/limits.ts";
 import { refuseSize } from "../../appc/aci/refuse.ts";
 import { findMember, indexTar } from "../../appc/oci/tar-index.ts";
@@ -69,8 +70,7 @@ async function expandedCopy(stored: number, source: string, directory: string): 
 	const fd = fs.openSync(name, "wx+", 0o600);
 	fs.rmSync(name);
 	try {
-		const { chunks } = await decompress(input as AsyncIterable<Buffer>, source);
-		await writeChunks(fd, chunks, size, source);
+		await writeChunks(fd, await expanded(input as AsyncIterable<Buffer>, source), size, source);
 		return fd;
 	} catch (error) {
 		fs.closeSync(fd);
@@ -82,6 +82,13 @@ async function expandedCopy(stored: number, source: string, directory: string): 
 	} finally {
 		input.destroy();
 	}
+}
+
+/** Programs of today compress such archives with zstd too, which ACIs may not be. */
+async function expanded(input: AsyncIterable<Buffer>, source: string): Promise<AsyncIterable<Buffer>> {
+	const { head, chunks } = await sniff(input);
+	if (formatOf(head) === "zstd") return expand("zstd", chunks, source);
+	return (await decompress(chunks, source)).chunks;
 }
 
 async function writeChunks(

@@ -36,8 +36,8 @@ const MAX_SAVED_LAYERS = 1000;
 
 /**
  * One image of what `docker save` or `podman save` wrote, by its name; the name may be left out when there is one image.
- * Such an archive has no manifest, so one is made of what it has: the layers as they are. The configuration must have
- * the digest that its file is named by, and each layer its diff ID or the digest that its file is named by.
+ * Such an archive has no manifest, so one is made of what it has: the layers as they are. A configuration must have the
+ * digest that its file is named by, if it is, and each layer its diff ID or the digest that its file is named by.
  * Closes `files` when it fails. Errors: `oci-file-missing`, `oci-invalid`, `oci-image-unknown`, `oci-digest-mismatch`.
  */
 export async function openDockerArchiveImage(
@@ -109,18 +109,13 @@ function normalName(name: string): string {
 async function readConfig(files: ImageFiles, { Config }: SavedImage, source: string): Promise<Buffer> {
 	const bytes = await readImageFile(files, Config, MAX_OCI_MANIFEST_BYTES);
 	const digest = namedDigest(Config);
-	if (digest === undefined) {
-		fail("oci-invalid", `${source}: the configuration ${quote(Config)} is not named by its digest`, {
-			hint: "save the image with docker save, podman save or skopeo",
-		});
-	}
-	verifyBytes(bytes, digest, `configuration of ${source}`);
+	if (digest !== undefined) verifyBytes(bytes, digest, `configuration of ${source}`);
 	return bytes;
 }
 
-/** `<sha256>.json`, or `blobs/sha256/<sha256>` of newer programs. */
+/** `<sha256>.json`, `sha256:<sha256>` of kaniko and crane, `blobs/sha256/<sha256>` of newer dockers; jib has other names. */
 function namedDigest(file: string): string | undefined {
-	const hex = /^(?:blobs\/sha256\/)?([0-9a-f]{64})(?:\.json)?$/.exec(file)?.[1];
+	const hex = /^(?:blobs\/sha256\/|sha256:)?([0-9a-f]{64})(?:\.json|\.tar\.gz)?$/.exec(file)?.[1];
 	return hex === undefined ? undefined : `sha256:${hex}`;
 }
 

@@ -1,5 +1,6 @@
 import * as path from "node:path";
 import { registryAliases } from "../../appc/oci/reference.ts";
+import { isErrno } from "../../lib/errors.ts";
 import type { Config } from "../config/config.ts";
 import type { Environment } from "../fetch/proxy.ts";
 import { authEntry, entryCredentials, type RegistryCredentials, readAuthFile } from "./auth-file.ts";
@@ -30,12 +31,14 @@ export function findCredentials(
 
 /** `REGISTRY_AUTH_FILE` replaces the others, as it does for podman and skopeo. */
 function authFiles(environment: Environment): string[] {
-	const { REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, DOCKER_CONFIG, HOME } = environment;
+	const { REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, XDG_CONFIG_HOME, DOCKER_CONFIG, HOME } = environment;
 	if (REGISTRY_AUTH_FILE) return [REGISTRY_AUTH_FILE];
 	const runtime = XDG_RUNTIME_DIR || `/run/containers/${process.getuid?.() ?? 0}`;
+	const config = XDG_CONFIG_HOME || (HOME && path.join(HOME, ".config"));
 	const docker = DOCKER_CONFIG || (HOME && path.join(HOME, ".docker"));
 	return [
 		path.join(runtime, XDG_RUNTIME_DIR ? "containers/auth.json" : "auth.json"),
+		...(config ? [path.join(config, "containers/auth.json")] : []),
 		...(docker ? [path.join(docker, "config.json")] : []),
 	];
 }
@@ -53,8 +56,20 @@ function fromFile(
 	}
 	const entry = authEntry(content, hosts, repository);
 	const credentials = entry && entryCredentials(entry, file);
-	if (credentials || !entry || !content.credsStore) return credentials;
-	// An empty entry says that `docker login` gave the password to the helper, under the key of docker's registry.
+	if (credentials || !content.credsStore) return credentials;
 	const [server = ""] = hosts;
-	return askCredentialHelper(content.credsStore, hosts.length > 1 ? "https://index.docker.io/v1/" : server);
+	// The key under which `docker login` keeps what is for docker's own registry.
+	const key = hosts.length > 1 ? "https://index.docker.io/v1/" : server;
+	// An empty entry says that `docker login` gave the password to the helper. Helpers of clouds are asked without one.
+	return entry ? askCredentialHelper(content.credsStore, key) : askWithoutLogin(content.credsStore, key);
+}
+
+/** Nobody said that the helper knows this registry, so that one which cannot answer, knows nothing. */
+function askWithoutLogin(name: string, server: string): RegistryCredentials | undefined {
+	try {
+		return askCredentialHelper(name, server);
+	} catch (error) {
+		if (isErrno(error, "credential-helper-failed")) return undefined;
+		throw error;
+	}
 }

@@ -219,6 +219,29 @@ t.test("archives of docker save and podman save", async (t) => {
 		layers.map(({ digest }) => digest),
 		"compressed layers of new dockers",
 	);
+	const byCrane = savedBy(first, {
+		entries: [
+			fileEntry(first.configDigest, first.config),
+			...layers.map(({ digest, blob }) => fileEntry(`${hex(digest)}.tar.gz`, blob)),
+		],
+		item: { Config: first.configDigest, Layers: layers.map(({ digest }) => `${hex(digest)}.tar.gz`) },
+	});
+	t.equal(
+		(await read(`docker-archive:${byCrane}`)).image.configDigest,
+		first.configDigest,
+		"of kaniko and crane",
+	);
+	const byJib = savedBy(first, {
+		entries: [
+			fileEntry("config.json", first.config),
+			...layers.map(({ blob }, index) => fileEntry(`layer${index}.tar.gz`, blob)),
+		],
+		item: { Config: "config.json", Layers: layers.map((_, index) => `layer${index}.tar.gz`) },
+	});
+	t.equal((await read(`docker-archive:${byJib}`)).image.configDigest, first.configDigest, "of jib");
+	const packed = newPath();
+	fs.writeFileSync(packed, spawnSync("zstd", ["-c"], { input: fs.readFileSync(byJib) }).stdout);
+	t.equal(await code(`docker-archive:${packed}`), "ok", "compressed with zstd");
 	const unnamed = savedBy(first, { item: { RepoTags: null } });
 	t.match((await read(`docker-archive:${unnamed}`)).image.reference, { registry: "localhost" });
 });
@@ -275,6 +298,15 @@ t.test("archives that lie", async (t) => {
 		}),
 	);
 	t.equal(await code(`docker-archive:${bomb}`), "aci-too-large", "what expands without end is given up");
+	const otherName = savedBy(first, {
+		entries: [fileEntry(second.configDigest, first.config)],
+		item: { Config: second.configDigest },
+	});
+	t.equal(
+		await code(`docker-archive:${otherName}`),
+		"oci-digest-mismatch",
+		"a configuration named by another digest",
+	);
 	const cut = newPath();
 	fs.writeFileSync(cut, fs.readFileSync(savedBy(first)).subarray(0, 3000));
 	t.match(await code(`docker-archive:${cut}`), /aci-truncated|aci-invalid/);

@@ -62,6 +62,11 @@ t.test("places, in their order", (t) => {
 	const at = (environment: Record<string, string>, dockerAuth = none.dockerAuth) =>
 		findCredentials("a.test", "x", { dockerAuth }, environment);
 	t.match(at({ HOME: home, XDG_RUNTIME_DIR: runtime }), { user: "docker" });
+	authFile(entry("kept"), "home/.config/containers/auth.json");
+	t.match(at({ HOME: home, XDG_RUNTIME_DIR: runtime }), { user: "kept" });
+	authFile(entry("moved"), "config/containers/auth.json");
+	const moved = path.join(scratch, "config");
+	t.match(at({ HOME: home, XDG_RUNTIME_DIR: runtime, XDG_CONFIG_HOME: moved }), { user: "moved" });
 	authFile(entry("podman"), "run/containers/auth.json");
 	t.match(at({ HOME: home, XDG_RUNTIME_DIR: runtime }), { user: "podman" });
 	const own = authFile(entry("own"));
@@ -122,11 +127,17 @@ t.test("credential helpers", (t) => {
 	}
 	t.throws(() => by("broken"), { message: /^(?!.*secret nonsense)/ }, "what it said is not repeated");
 	t.strictSame(find("a.test", "x", { auths: { "a.test": {} }, credsStore: "good" }), password("a.test", "s"));
-	t.equal(
-		find("a.test", "x", { auths: {}, credsStore: "failing" }),
-		undefined,
-		"asked only for what was logged in to",
+	t.throws(() => find("a.test", "x", { auths: { "a.test": {} }, credsStore: "failing" }), {
+		code: "credential-helper-failed",
+	});
+	t.strictSame(
+		find("a.test", "x", { credsStore: "good" }),
+		password("a.test", "s"),
+		"without a login, as on ECR",
 	);
+	for (const credsStore of ["failing", "absent"]) {
+		t.equal(find("a.test", "x", { auths: {}, credsStore }), undefined, `${credsStore}: knows nothing of it`);
+	}
 	const hub = { auths: { "https://index.docker.io/v1/": {} }, credsStore: "good" };
 	t.strictSame(find("registry-1.docker.io", "library/x", hub), password("https://index.docker.io/v1/", "s"));
 	t.end();
