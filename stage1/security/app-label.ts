@@ -8,15 +8,21 @@ export interface AppLabel {
 	readonly text: string;
 }
 
-/** Files that are there when the kernel works with the module; the second says so. */
+/**
+ * What the kernel has in a file while it works with the module. SELinux without a policy has the word `kernel` there: it
+ * would take every context, and none would mean anything.
+ */
 const SIGNS = {
-	selinux: { name: "SELinux", file: "/sys/fs/selinux/enforce", works: /^[01]/ },
+	selinux: { name: "SELinux", file: "/sys/fs/selinux/initial_contexts/kernel", works: /:/ },
 	apparmor: { name: "AppArmor", file: "/sys/module/apparmor/parameters/enabled", works: /^Y/ },
 } as const;
 
+/** The names of all loaded profiles, apparmorfs: `NAME (MODE)`. */
+const PROFILES = "/sys/kernel/security/apparmor/profiles";
+
 /**
  * The label of an app from its isolators. Errors: `security-module-missing` where the kernel has no such module, and always
- * with a kernel of the pod's own, which has none; `isolators-conflict` for both at once.
+ * with a kernel of the pod's own, which has none; `apparmor-profile-unknown`; `isolators-conflict` for both at once.
  */
 export function appLabel(
 	app: string,
@@ -35,6 +41,7 @@ export function appLabel(
 	}
 	if (apparmorProfile === undefined) return undefined;
 	requireModule(app, "apparmor", ownKernel);
+	requireProfile(app, apparmorProfile);
 	return { module: "apparmor", text: apparmorProfile };
 }
 
@@ -45,4 +52,18 @@ function requireModule(app: string, module: AppLabel["module"], ownKernel: boole
 	fail("security-module-missing", `app ${app} asks for ${name}, which ${kernel} does not have`, {
 		hint: "remove the isolator from the image, or use a host with this security module",
 	});
+}
+
+/** Where the list cannot be read, and for names of stacks and namespaces, the kernel decides when the app starts. */
+function requireProfile(app: string, profile: string): void {
+	const list = readTextIfExists(PROFILES);
+	if (list === undefined || profile === "unconfined" || /^:|\/\/&/.test(profile)) return;
+	if (list.split("\n").some((line) => line.replace(/ \(\w+\)$/, "") === profile)) return;
+	fail(
+		"apparmor-profile-unknown",
+		`app ${app} asks for the AppArmor profile ${profile}, which is not loaded`,
+		{
+			hint: "load it with apparmor_parser --add FILE, or remove the isolator from the image",
+		},
+	);
 }

@@ -51,10 +51,10 @@ export async function createBusyboxHost(name: string): Promise<BusyboxHost> {
 	return { ...host, imageId, shell, shellWords, addImage };
 }
 
-/** The lines that apps printed, without the time and process that the journal puts in front. */
+/** The lines that apps printed, without the process that the journal puts in front, and the time where the kernel's lines have one. */
 export function outputLines(result: RktResult): string[] {
 	const lines = result.stdout.split(/\r*\n/).filter((line) => line !== "");
-	return lines.map((line) => line.replace(/^\[ *\d+\.\d+\] [\w-]+\[\d+\]: /, ""));
+	return lines.map((line) => line.replace(/^(\[ *\d+\.\d+\] )?[\w-]+\[\d+\]: /, ""));
 }
 
 /** The first pod whose UUID a program printed. */
