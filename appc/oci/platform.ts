@@ -45,6 +45,19 @@ export function runnablePlatform(
 }
 
 /**
+ * The entries of an index that are images, or indexes of them. Beside these, buildx puts attestations there under a
+ * platform that is none.
+ */
+export function imagesOf(entries: readonly OciDescriptor[]): readonly OciDescriptor[] {
+	return entries.filter(
+		({ mediaType, platform, annotations }) =>
+			(isManifestType(mediaType) || isIndexType(mediaType)) &&
+			platform?.os !== "unknown" &&
+			annotations?.["vnd.docker.reference.type"] !== "attestation-manifest",
+	);
+}
+
+/**
  * The entry of an index for a platform: the best variant, among equals the first. An entry that names no platform is
  * taken when it is the only image.
  */
@@ -52,7 +65,7 @@ export function choosePlatform(
 	entries: readonly OciDescriptor[],
 	wanted: RunnablePlatform,
 ): OciDescriptor | undefined {
-	const images = entries.filter(({ mediaType }) => isManifestType(mediaType) || isIndexType(mediaType));
+	const images = imagesOf(entries);
 	const fitting = images.filter(
 		({ platform }) => platform?.os === wanted.os && platform.architecture === wanted.architecture,
 	);

@@ -9,6 +9,7 @@ import {
 	choosePlatform,
 	formatPlatform,
 	hostPlatform,
+	imagesOf,
 	type RunnablePlatform,
 } from "../../appc/oci/platform.ts";
 import { fail } from "../../lib/errors.ts";
@@ -58,7 +59,9 @@ export async function chooseManifest(
 function entryFor(index: OciIndex, platform: RunnablePlatform, source: string): OciDescriptor {
 	const entry = choosePlatform(index.manifests, platform);
 	if (entry) return entry;
-	const offered = index.manifests.flatMap((item) => (item.platform ? [formatPlatform(item.platform)] : []));
+	const offered = imagesOf(index.manifests).flatMap((item) =>
+		item.platform ? [formatPlatform(item.platform)] : [],
+	);
 	const list = [...new Set(offered)]
 		.slice(0, 20)
 		.map((name) => name.replace(/[^\x21-\x7e]/g, "?").slice(0, 40));

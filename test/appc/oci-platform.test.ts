@@ -29,6 +29,8 @@ t.test("the entry of an index for a machine", (t) => {
 		[[""], runnablePlatform("linux", "x64", "LE"), 0],
 		[["", ""], runnablePlatform("linux", "x64", "LE"), undefined],
 		[["unknown/unknown", "linux/amd64"], runnablePlatform("linux", "x64", "LE"), 1],
+		[["", "unknown/unknown"], runnablePlatform("linux", "x64", "LE"), 0],
+		[["unknown/unknown"], runnablePlatform("linux", "x64", "LE"), undefined],
 		[[], runnablePlatform("linux", "x64", "LE"), undefined],
 	];
 	for (const [names, machine, wanted] of cases) {

@@ -155,6 +155,26 @@ t.test("indexes: the image of this platform", async (t) => {
 	t.equal((await client.open("multi:1")).manifestDigest, image.manifestDigest);
 	registry.push("foreign:1", other, other);
 	t.equal(await client.code("foreign:1"), "oci-platform-missing");
+	const withAttestation = (...entries: object[]) =>
+		json({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: entries });
+	const attestation = {
+		...descriptor(image.manifestType, image.manifest),
+		platform: { os: "unknown", architecture: "unknown" },
+		annotations: { "vnd.docker.reference.type": "attestation-manifest" },
+	};
+	const foreign = {
+		...descriptor(other.manifestType, other.manifest),
+		platform: { os: "linux", architecture: "s390x" },
+	};
+	registry.pushDocument("foreign:attested", withAttestation(foreign, attestation), OCI_INDEX);
+	const refusal = await client.open("foreign:attested").catch((error) => error);
+	t.equal(refusal.hint, "there is one for: linux/s390x", "an attestation is no platform to choose");
+	registry.pushDocument(
+		"multi:attested",
+		withAttestation(descriptor(image.manifestType, image.manifest), attestation),
+		OCI_INDEX,
+	);
+	t.equal((await client.open("multi:attested")).manifestDigest, image.manifestDigest, "as buildx makes them");
 	const nested = json({
 		schemaVersion: 2,
 		mediaType: OCI_INDEX,
