@@ -1,10 +1,10 @@
 import * as fs from "node:fs";
 import { refuseAci } from "../../appc/aci/refuse.ts";
 import { readLayer } from "../../appc/oci/layer-read.ts";
+import { prepareForBulkWork } from "../../lib/bulk-work.ts";
 import { crashPoint } from "../../lib/crash-point.ts";
 import { isErrno } from "../../lib/errors.ts";
 import { renameDurable } from "../../lib/files.ts";
-import { keepMemorySteady } from "../../lib/steady-memory.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { createBlobWriter } from "./blob-writer.ts";
 import type { LayerHold } from "./layer-hold.ts";
@@ -27,7 +27,7 @@ export async function ensureLayer(
 	try {
 		hold.take([layer.diffId]);
 		if (isUnpacked(layout, hex)) return;
-		keepMemorySteady();
+		prepareForBulkWork();
 		await withLock(syscall, layout.layerLock(hex), async () => {
 			if (isUnpacked(layout, hex)) return;
 			if (process.geteuid?.() !== 0) await keepArchive(layout, syscall, layer);

@@ -3,10 +3,10 @@ import * as fs from "node:fs";
 import type { Readable } from "node:stream";
 import { type ReadAci, readAci } from "../../appc/aci/read.ts";
 import type { ImageManifest } from "../../appc/schema/image-manifest.ts";
+import { prepareForBulkWork } from "../../lib/bulk-work.ts";
 import { crashPoint } from "../../lib/crash-point.ts";
 import { fail, isErrno } from "../../lib/errors.ts";
 import { renameDurable, writeFileAtomic } from "../../lib/files.ts";
-import { keepMemorySteady } from "../../lib/steady-memory.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { readGuestKernel } from "../../stage1/guest-kernel.ts";
 import { type BlobWriter, createBlobWriter } from "./blob-writer.ts";
@@ -61,7 +61,7 @@ export async function importImage(
 ): Promise<ImageRecord> {
 	const stream = typeof input === "string" ? openArchive(input) : input;
 	createLayout(layout);
-	keepMemorySteady();
+	prepareForBulkWork();
 	try {
 		const writer = createBlobWriter(layout.temporaryDirectory, syscall);
 		const tree = options.render ? await startTree(layout, syscall) : undefined;

@@ -16,6 +16,8 @@ export interface TarExtractor {
 const ARGUMENTS = [
 	"--extract",
 	"--file=-",
+	// It reads and writes this many half kilobytes at once; 20 without it.
+	"--blocking-factor=512",
 	"--preserve-permissions",
 	"--same-owner",
 	"--numeric-owner",
