@@ -1,5 +1,5 @@
 import { quote } from "../types/quote.ts";
-import type { TarEntry } from "./entry.ts";
+import type { EntryType, TarEntry } from "./entry.ts";
 import { decodeName, NAME_MAX, PATH_MAX } from "./path-rules.ts";
 import { refuseAci } from "./refuse.ts";
 import type { RawEntry } from "./tar-read.ts";
@@ -11,6 +11,8 @@ import type { RawEntry } from "./tar-read.ts";
 export type AttributeRule = (name: string) => "keep" | "drop" | "refuse";
 
 const LARGEST_ID = 0xfffffffe;
+/** XATTR_SIZE_MAX. */
+const LARGEST_ATTRIBUTE = 0x10000;
 
 /** Character devices that every app has anyway, as `major:minor` (Linux, Documentation/admin-guide/devices.txt). */
 const HARMLESS_DEVICES = ["1:3", "1:5", "1:7", "1:8", "1:9", "5:0", "5:1", "5:2"];
@@ -66,12 +68,20 @@ function checkSymlink(target: string, path: string, source: string): string {
 	return text;
 }
 
+/** Whether an image may hold this device. */
+export function isAllowedDevice(
+	type: EntryType,
+	{ major, minor }: { major: number; minor: number },
+): boolean {
+	return type === "character-device" && HARMLESS_DEVICES.includes(`${major}:${minor}`);
+}
+
 function checkDevice(
 	{ type, major, minor }: RawEntry,
 	path: string,
 	source: string,
 ): { major: number; minor: number } {
-	if (type !== "character-device" || !HARMLESS_DEVICES.includes(`${major}:${minor}`)) {
+	if (!isAllowedDevice(type, { major, minor })) {
 		refuseAci(
 			source,
 			`${quote(path)} is the ${type} ${major}:${minor}; of devices only null, zero, full, random, urandom, tty, console and ptmx are allowed`,
@@ -105,7 +115,7 @@ function withXattrs(
 			if (verdict === "refuse")
 				refuseAci(source, `${quote(path)} has the attribute ${quote(name)} of overlayfs`);
 		}
-		if (name.length > NAME_MAX || value.length > 0xffff || /[\0\ufffd]/.test(name)) {
+		if (name.length > NAME_MAX || value.length > LARGEST_ATTRIBUTE || /[\0\ufffd]/.test(name)) {
 			refuseAci(source, `${quote(path)} has the impossible attribute ${quote(name)}`);
 		}
 		kept.set(name, value);

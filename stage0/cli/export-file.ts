@@ -3,6 +3,13 @@ import * as path from "node:path";
 import { fail, isErrno } from "../../lib/errors.ts";
 import { randomSuffix } from "../../lib/files.ts";
 
+/** The file under its other name. */
+export interface ExportOutput {
+	readonly create: () => fs.WriteStream;
+	/** What was written. */
+	readonly read: () => fs.ReadStream;
+}
+
 /**
  * Has a file written under another name beside it, so that it appears when it is complete; a failure leaves none.
  * Errors: `target-exists`, and those of `write`.
@@ -10,13 +17,17 @@ import { randomSuffix } from "../../lib/files.ts";
 export async function writeExport(
 	name: string,
 	overwrite: boolean,
-	write: (createOutput: () => fs.WriteStream) => Promise<unknown>,
+	write: (output: ExportOutput) => Promise<unknown>,
 ): Promise<void> {
 	const file = path.resolve(name);
 	if (fs.existsSync(file) && !overwrite) refuseExisting(file);
 	const temporary = `${file}.${randomSuffix()}.tmp`;
 	try {
-		await write(() => fs.createWriteStream(temporary, { flags: "wx", mode: 0o644 }));
+		await write({
+			// Opened at once: a stream that fails before it has opened its file would make it after it was removed.
+			create: () => fs.createWriteStream("", { fd: fs.openSync(temporary, "w", 0o644) }),
+			read: () => fs.createReadStream(temporary, { highWaterMark: 1024 * 1024 }),
+		});
 		if (overwrite) fs.renameSync(temporary, file);
 		else linkNew(temporary, file);
 	} finally {

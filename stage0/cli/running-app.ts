@@ -21,13 +21,13 @@ export interface RunningApp {
 }
 
 /**
- * Finds the pod by its UUID or a beginning of it, and the app by its name, which may be empty where there is only one.
+ * Finds the pod by its UUID or a beginning of it, and the app by its name, which may be empty where there is only one; `command`
+ * is what the user has typed.
  * Errors: `pod-not-running`, `app-not-found`, `app-not-chosen`, and those of UUIDs.
  */
 export async function findRunningApp(
 	context: CommandContext,
-	word: string,
-	name: string,
+	{ command, word, name }: { readonly command: string; readonly word: string; readonly name: string },
 ): Promise<RunningApp> {
 	const dataDirectory = findDataDirectory(context);
 	const uuid = resolveUuid(dataDirectory, word);
@@ -36,7 +36,7 @@ export async function findRunningApp(
 	return {
 		...{ syscall, pod },
 		stage1: readStage1OfPod(dataDirectory, pod.directory),
-		app: chooseApp(context.log, { command: "enter", pod, name }),
+		app: chooseApp(context.log, { command, pod, name }),
 		waitForPid: () => waitForPid(syscall, dataDirectory, pod),
 	};
 }

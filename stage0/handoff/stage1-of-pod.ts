@@ -9,6 +9,7 @@ import {
 } from "../../stage1/entrypoints.ts";
 import { type GuestKernel, readGuestKernel } from "../../stage1/guest-kernel.ts";
 import { stage1ManifestPath, stage1TreeStoreIdPath } from "../../stage1/pod-paths.ts";
+import { readTreeId } from "../pod/trees-of-pod.ts";
 import { storeLayout } from "../store/layout.ts";
 
 /** The stage1 image that a pod was prepared with. */
@@ -30,12 +31,12 @@ function treeRootfsPath(dataDirectory: string, treeId: string): string {
  */
 export function readStage1OfPod(dataDirectory: string, pod: string): Stage1OfPod {
 	const manifest = readTextIfExists(stage1ManifestPath(pod));
-	const treeId = readTextIfExists(stage1TreeStoreIdPath(pod))?.trim() ?? "";
-	if (manifest === undefined || !/^deps-sha512-[0-9a-f]{1,128}$/.test(treeId)) {
+	if (manifest === undefined) {
 		fail("pod-damaged", `${pod} does not say which stage1 image it uses`, {
 			hint: "remove the pod with rkt rm",
 		});
 	}
+	const treeId = readTreeId(stage1TreeStoreIdPath(pod));
 	const rootfs = treeRootfsPath(dataDirectory, treeId);
 	if (!lstatIfExists(rootfs)?.isDirectory()) {
 		fail("tree-missing", `the rendered stage1 image ${treeId} is not in the store any more`, {

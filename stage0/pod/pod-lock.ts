@@ -52,6 +52,18 @@ function tryLockOnce(syscall: Syscall, directory: string): Lock | "gone" | "held
 	return "gone";
 }
 
+/**
+ * A shared lock on a pod that nobody owns: it stays where it is, and others may look at it too. Undefined when somebody
+ * owns the pod, or when it is not there any more.
+ */
+export function tryHoldPod(syscall: Syscall, { directory }: PodPlace): Lock | undefined {
+	const lock = lockIfPresent(syscall, directory, true);
+	if (lock === undefined || lock === "gone") return undefined;
+	if (isSameDirectory(lock.fd, directory)) return lock;
+	lock.release();
+	return undefined;
+}
+
 /** Where a pod is and what state that is; undefined when there is none of that UUID. */
 export function observePod(syscall: Syscall, dataDirectory: string, uuid: string): ObservedPod | undefined {
 	for (let attempt = 0; attempt < RETRIES; attempt += 1) {

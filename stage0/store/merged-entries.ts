@@ -1,5 +1,7 @@
 import * as fs from "node:fs";
 import { type AciContent, type DirectoryOptions, describeFile } from "../../appc/aci/directory-entries.ts";
+import { quote } from "../../appc/types/quote.ts";
+import { fail } from "../../lib/errors.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { isKeptAttribute } from "./kept-attributes.ts";
 import { type OwnerRange, unshiftAttributes, unshiftId } from "./owner-range.ts";
@@ -63,8 +65,20 @@ function* walk(merge: Merge, found: Found, name: string): Generator<AciContent> 
 	if (content === undefined) return;
 	yield content;
 	if (content.entry.type !== "directory") return;
-	const names = new Set(found.flatMap(({ file }) => fs.readdirSync(file)));
+	const names = new Set(found.flatMap(({ file }) => readNames(file)));
 	for (const child of [...names].sort()) yield* walk(merge, look(merge, found, child), `${name}/${child}`);
+}
+
+/** A pod can make names that are no text. Error `file-name-invalid`. */
+function readNames(directory: string): string[] {
+	const names = fs.readdirSync(directory);
+	const mangled = names.find(
+		(name) => name.includes("\ufffd") && !fs.lstatSync(`${directory}/${name}`, { throwIfNoEntry: false }),
+	);
+	if (mangled === undefined) return names;
+	return fail("file-name-invalid", `${directory} has a file whose name is no UTF-8: ${quote(mangled)}`, {
+		hint: "an image can only hold names that are text",
+	});
 }
 
 /** Something that is no directory ends the search, as does a directory that hides what lies below. */

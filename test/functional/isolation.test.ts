@@ -10,9 +10,14 @@ enterPrivateHost();
 
 const Findings = z.array(z.object({ check: z.string(), closed: z.boolean(), seen: z.string() }));
 
-async function startSleeper(host: BusyboxHost, globals: readonly string[], name: string): Promise<string> {
+async function startSleeper(
+	host: BusyboxHost,
+	globals: readonly string[],
+	name: string,
+	more: readonly string[] = [],
+): Promise<string> {
 	const file = path.join(host.directory, name);
-	const app = [BUSYBOX, "--exec=/bin/sleep", "--", "100"];
+	const app = [BUSYBOX, "--exec=/bin/sleep", "--", "100", ...more];
 	host.start([...globals, "run", "--net=none", `--uuid-file-save=${file}`, ...app]);
 	await waitFor("the UUID", () => fs.existsSync(file));
 	const { stdout } = await host.rkt(["status", "--wait-ready", `--uuid-file=${file}`]);
@@ -56,4 +61,11 @@ t.test("what an app is kept from, and what it is not", async (t) => {
 		t.match((await host.rkt(["status", file])).stdout, new RegExp(`^insecure-options=${word}$`, "m"));
 	}
 	t.equal((await host.rkt(["test-isolation", "--app=none", await uuidOf(plain)])).status, 254);
+	const second = ["---", BUSYBOX, "--name=second", "--exec=/bin/sleep", "--", "100"];
+	const two = await uuidOf(await startSleeper(host, [], "two", second));
+	for (const command of ["test-isolation", "enter"]) {
+		const { status, stderr } = await host.rkt([command, two]);
+		t.equal(status, 254);
+		t.match(stderr, `specify app using "rkt ${command} --app= ..."`);
+	}
 });

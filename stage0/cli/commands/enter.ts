@@ -8,7 +8,11 @@ const DEFAULT_COMMAND = "/bin/bash";
 /** `rkt enter`: this process becomes a command in a running pod. */
 export const enterPod: Handler = async (context, { options, args }) => {
 	const [word = "", ...rest] = args;
-	const { syscall, pod, stage1, app, waitForPid } = await findRunningApp(context, word, options.text("app"));
+	const { syscall, pod, stage1, app, waitForPid } = await findRunningApp(context, {
+		command: "enter",
+		word,
+		name: options.text("app"),
+	});
 	const command = readCommand(context.log, rest);
 	const pid = await waitForPid();
 	return enterStage1(syscall, {

@@ -10,11 +10,11 @@ const PROBE = "rkt/probe";
 
 /** `rkt test-isolation`: this process becomes a probe in an app of a running pod. */
 export const testIsolation: Handler = async (context, { options, args }) => {
-	const { syscall, pod, stage1, app, waitForPid } = await findRunningApp(
-		context,
-		args[0] ?? "",
-		options.text("app"),
-	);
+	const { syscall, pod, stage1, app, waitForPid } = await findRunningApp(context, {
+		command: "test-isolation",
+		word: args[0] ?? "",
+		name: options.text("app"),
+	});
 	if (!fs.existsSync(path.join(stage1.rootfs, PROBE))) {
 		fail("isolation-probe-missing", `the stage1 image ${stage1.name} has no probe of the isolation`, {
 			hint: "start the pod with a stage1 image of this version of rkt",

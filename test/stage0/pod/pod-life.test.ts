@@ -6,7 +6,7 @@ import { readMounts } from "../../../lib/mountinfo.ts";
 import { createLinuxSyscall } from "../../../lib/syscall/linux.ts";
 import { allocateUserRange } from "../../../stage0/pod/allocate-user-range.ts";
 import { podPlace } from "../../../stage0/pod/pod-directories.ts";
-import { observePod, tryLockPod } from "../../../stage0/pod/pod-lock.ts";
+import { observePod, tryHoldPod, tryLockPod } from "../../../stage0/pod/pod-lock.ts";
 import { createPod, toGarbage, toPrepared, toRun } from "../../../stage0/pod/transitions.ts";
 import { distDirectory } from "../../support/dist-directory.ts";
 import { enterPrivateHost } from "../../support/private-host.ts";
@@ -37,10 +37,17 @@ t.test("states, locks and transitions", async (t) => {
 	t.equal(tryLockPod(syscall, prepared), undefined, "it is not there any more");
 	running.lock.release();
 	t.equal(state(pod.uuid), "exited");
+	const held = tryHoldPod(syscall, podPlace(data, "run", pod.uuid));
+	t.equal(state(pod.uuid), "exited", "who only holds it does not own it");
+	t.equal(tryLockPod(syscall, podPlace(data, "run", pod.uuid)), undefined, "but it stays");
+	held?.release();
+	t.ok(held);
 	const exited = tryLockPod(syscall, podPlace(data, "run", pod.uuid));
+	t.equal(tryHoldPod(syscall, podPlace(data, "run", pod.uuid)), undefined, "it is owned");
 	const marked = exited && toGarbage(data, exited);
 	t.equal(marked?.where, "exited-garbage");
 	t.equal(state(pod.uuid), "exited deleting");
+	t.equal(tryHoldPod(syscall, podPlace(data, "run", pod.uuid)), undefined, "it is not there any more");
 	marked?.lock.release();
 	t.equal(state(pod.uuid), "exited garbage");
 
