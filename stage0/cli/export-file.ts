@@ -12,7 +12,7 @@ export interface ExportOutput {
 
 /**
  * Has a file written under another name beside it, so that it appears when it is complete; a failure leaves none.
- * Errors: `target-exists`, and those of `write`.
+ * Errors: `target-exists`, `disk-full`, and those of `write`.
  */
 export async function writeExport(
 	name: string,
@@ -30,6 +30,12 @@ export async function writeExport(
 		});
 		if (overwrite) fs.renameSync(temporary, file);
 		else linkNew(temporary, file);
+	} catch (error) {
+		if (!isErrno(error, "ENOSPC", "EDQUOT", "EFBIG")) throw error;
+		fail("disk-full", `no space left to write ${file}`, {
+			hint: "make room on its file system, or choose another place",
+			cause: error,
+		});
 	} finally {
 		fs.rmSync(temporary, { force: true });
 	}

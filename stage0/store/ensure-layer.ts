@@ -54,7 +54,10 @@ async function keepArchive(layout: StoreLayout, syscall: Syscall, layer: LayerSo
 	}
 }
 
-/** Unpacks the archive that somebody else left, if it is there and right. */
+/**
+ * Unpacks the archive that somebody else left, if it is there and right. One that is wrong is removed; where it is only
+ * this time that it cannot be unpacked, for want of room for example, it stays.
+ */
 export async function unpackArchive(
 	layout: StoreLayout,
 	syscall: Syscall,
@@ -65,15 +68,16 @@ export async function unpackArchive(
 	const open = (): AsyncIterable<Buffer> => openArchive(file, source);
 	try {
 		await unpackLayer(layout, syscall, { diffId, source, open });
-		return true;
 	} catch (error) {
-		if (isErrno(error, "layer-digest-mismatch", "aci-invalid", "aci-truncated", "aci-too-large", "ELOOP"))
-			return false;
-		throw error;
-	} finally {
+		if (!isErrno(error, ...WRONG_ARCHIVE)) throw error;
 		fs.rmSync(file, { force: true });
+		return false;
 	}
+	fs.rmSync(file, { force: true });
+	return true;
 }
+
+const WRONG_ARCHIVE = ["layer-digest-mismatch", "aci-invalid", "aci-truncated", "aci-too-large", "ELOOP"];
 
 /** Any member of the store's group may have put it there. */
 function openArchive(file: string, source: string): AsyncIterable<Buffer> {

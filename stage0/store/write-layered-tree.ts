@@ -52,6 +52,15 @@ async function unpackWaiting(
 ): Promise<void> {
 	const hex = layerHex(diffId);
 	if (isUnpacked(layout, hex)) return;
+	if (process.geteuid?.() !== 0) {
+		fail(
+			"tree-not-written",
+			`image ${name}: its layer ${diffId} is not unpacked, and only root can unpack it`,
+			{
+				hint: "run the command as root",
+			},
+		);
+	}
 	const unpacked = await withLock(
 		syscall,
 		layout.layerLock(hex),

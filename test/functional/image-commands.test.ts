@@ -213,6 +213,27 @@ t.test("image export of layers", async (t) => {
 	await rkt("image", "rm", id);
 });
 
+t.test("a target without room is named, and nothing is left there", async (t) => {
+	const small = at("small");
+	fs.mkdirSync(small);
+	execaSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", small]);
+	t.teardown(() => execaSync("umount", [small]));
+	for (const [command, ...flags] of [
+		["export"],
+		["render"],
+		["render", "--rootfs-only"],
+		["extract"],
+	] as const) {
+		for (const name of ["example.com/app", "example.com/plain"]) {
+			const target = path.join(small, "target");
+			const result = await host.rkt(["image", command, ...flags, name, target]);
+			t.equal(result.status, 254, `${command} ${name}`);
+			t.match(result.stderr, /no space left .*small\/target/, `${command} ${name}`);
+			t.strictSame(fs.readdirSync(small), [], `${command} ${name}`);
+		}
+	}
+});
+
 t.test("image import tells kinds of files by what is in them", async (t) => {
 	writeOciLayout(at("layout"), [{ tag: "v1", images: [image] }]);
 	writeOciArchive(at("oci.blob"), [{ images: [image] }]);

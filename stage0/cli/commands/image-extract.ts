@@ -5,7 +5,7 @@ import type { Syscall } from "../../../lib/syscall/syscall.ts";
 import { storeLayout } from "../../store/layout.ts";
 import type { Store } from "../../store/store.ts";
 import type { Handler } from "../command.ts";
-import { makeTargetDirectory } from "../export-target.ts";
+import { writeTargetDirectory } from "../export-target.ts";
 import { findImage } from "../find-image.ts";
 import { findDataDirectory, loadSyscall } from "../workspace.ts";
 
@@ -18,15 +18,11 @@ export const extractImage: Handler = async (context, { options, args }) => {
 	const store = openStore(dataDirectory, syscall);
 	const id = findImage(store, word);
 	const write = await chooseWriter({ store, syscall, dataDirectory, id });
-	const target = makeTargetDirectory(directory, options.on("overwrite"));
-	try {
+	await writeTargetDirectory(directory, options.on("overwrite"), async (target) => {
 		await write(target);
 		if (options.on("rootfs-only")) moveUp(path.join(target, "rootfs"), target);
 		else fs.writeFileSync(path.join(target, "manifest"), store.manifestText(id), { mode: 0o644 });
-	} catch (error) {
-		fs.rmSync(target, { recursive: true, force: true });
-		throw error;
-	}
+	});
 	return 0;
 };
 

@@ -4,7 +4,7 @@ import type { Syscall } from "../../../lib/syscall/syscall.ts";
 import { copyTree } from "../../pod/copy-tree.ts";
 import type { RenderedTree } from "../../store/tree-store.ts";
 import type { Handler } from "../command.ts";
-import { makeTargetDirectory } from "../export-target.ts";
+import { writeTargetDirectory } from "../export-target.ts";
 import { findImage } from "../find-image.ts";
 import { findDataDirectory, loadSyscall } from "../workspace.ts";
 
@@ -18,13 +18,11 @@ export const renderImage: Handler = async (context, { options, args }) => {
 	const check = await store.verifyTree(key);
 	if (check.state === "damaged") await store.repairTree(key, check.files);
 	const tree = await store.ensureTree(key);
-	const target = makeTargetDirectory(directory, options.on("overwrite"));
-	if (options.on("rootfs-only")) {
-		await copyRendered(syscall, tree, target);
-		return 0;
-	}
-	await copyRendered(syscall, tree, path.join(target, "rootfs"));
-	fs.writeFileSync(path.join(target, "manifest"), store.manifestText(key), { mode: 0o644 });
+	await writeTargetDirectory(directory, options.on("overwrite"), async (target) => {
+		if (options.on("rootfs-only")) return copyRendered(syscall, tree, target);
+		await copyRendered(syscall, tree, path.join(target, "rootfs"));
+		fs.writeFileSync(path.join(target, "manifest"), store.manifestText(key), { mode: 0o644 });
+	});
 	return 0;
 };
 

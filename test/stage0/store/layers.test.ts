@@ -669,6 +669,11 @@ t.test("members of the group fetch, root unpacks", { skip: !root }, async (t) =>
 	);
 	t.equal(store.layerInfo(BASE.diffId)?.tarSize, BASE.tar.length);
 	t.equal(fs.statSync(path.join(store.directory, "layerblob", BASE.diffId.slice(7))).mode & 0o7777, 0o660);
+	t.match(worker.run([store.data, "render", key], ids), {
+		status: 254,
+		stderr: /tree-not-written: .*only root/,
+	});
+	t.equal(worker.run([store.data, "list"], ids).stdout.trim(), key, "an attempt of a member harms nothing");
 	const { lowers } = await store.ensureTree(key);
 	await compare(t, "unpacked later", lowers, unpackWithUmoci([BASE, MIDDLE], newDirectory()));
 	t.strictSame(fs.readdirSync(path.join(store.directory, "layerblob")), [], "the archives are gone");
@@ -738,4 +743,15 @@ t.test("a full disk is told, and leaves what was there", { skip: !root }, async 
 	fs.chmodSync(file, 0o644);
 	await store.checkTree(treeId);
 	t.pass("what was touched and is the same runs although that cannot be noted");
+
+	fs.rmSync(path.join(small, "fill"));
+	const waiting = makeLayer([fileEntry("waiting", Buffer.alloc(600_000, "w"))]);
+	const archive = path.join(store.directory, "layerblob", waiting.diffId.slice(7));
+	fs.writeFileSync(archive, waiting.tar);
+	spawnSync("dd", ["if=/dev/zero", `of=${path.join(small, "fill")}`], { stdio: "ignore" });
+	await rejects(t, ensure(store, waiting), "disk-full");
+	t.ok(fs.existsSync(archive), "an archive that cannot be unpacked for want of room stays");
+	fs.rmSync(path.join(small, "fill"));
+	await ensure(store, waiting);
+	t.notOk(fs.existsSync(archive));
 });
