@@ -6,6 +6,8 @@ export const GUEST_BOOT_ID = "/rkt/vm/boot-id";
 export const GUEST_CHANNEL = "/rkt/vm/channel";
 /** Parameters of the guest's kernel that its init sets: `FILE=VALUE` a line, files below /proc/sys. */
 export const GUEST_SYSCTL_FILE = "/rkt/vm/sysctl";
+/** Directories on which the host has mounted something, each with a zero byte after it. */
+export const GUEST_MOUNTS_FILE = "/rkt/vm/mounts";
 /** The exit status of the pod, which the guest writes before it powers off. */
 export const GUEST_POD_STATUS = "/rkt/pod-status";
 /** Runs the agent; names with an underscore cannot be those of an app. */

@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { replaceFile } from "../lib/files.ts";
+import { mountsBelow } from "../lib/mountinfo.ts";
 import { joinPodCgroups } from "../stage1/cgroups/pod-cgroup.ts";
 import type { Stage1Context } from "../stage1/entrypoints.ts";
 import { choosePlacement } from "../stage1/machined.ts";
@@ -14,7 +15,13 @@ import { podSysctls, sysctlText } from "../stage1/security/sysctls.ts";
 import { handOnTrace } from "../stage1/trace.ts";
 import { machineDisks } from "./disks.ts";
 import { giveKvm } from "./give-kvm.ts";
-import { GUEST_CHANNEL, GUEST_NETWORK_FILE, GUEST_POD_STATUS, GUEST_SYSCTL_FILE } from "./guest-paths.ts";
+import {
+	GUEST_CHANNEL,
+	GUEST_MOUNTS_FILE,
+	GUEST_NETWORK_FILE,
+	GUEST_POD_STATUS,
+	GUEST_SYSCTL_FILE,
+} from "./guest-paths.ts";
 import type { Disk, Machine, MachineCommand } from "./hypervisors/hypervisor.ts";
 import { machineSize, readMachineSettings } from "./hypervisors/machine-size.ts";
 import { findHypervisor } from "./hypervisors/table.ts";
@@ -83,10 +90,13 @@ function become(
 	const owners = prepared.apps.map(({ spec, sysctls }) => ({ app: spec.app, sysctls }));
 	const sysctls = sysctlText(podSysctls(owners, { network: false, ipc: false }));
 	fs.writeFileSync(podPaths.inStage1(pod.directory, GUEST_SYSCTL_FILE), sysctls);
+	const root = podPaths.stage1Rootfs(pod.directory);
+	const mounts = mountsBelow(root).map(({ target }) => `${target.slice(root.length)}/\0`);
+	fs.writeFileSync(podPaths.inStage1(pod.directory, GUEST_MOUNTS_FILE), mounts.join(""));
 	const trace = handOnTrace(pod.directory);
 	const machine: Machine = {
 		uuid: options.uuid,
-		root: podPaths.stage1Rootfs(pod.directory),
+		root,
 		programs: path.join(ownDirectory(), "vm"),
 		...machineSize(
 			prepared.apps.map(({ unit }) => unit.limits),

@@ -28,6 +28,7 @@
 #define NETWORK "/rkt/vm/network"
 #define BOOT_ID "/rkt/vm/boot-id"
 #define SYSCTLS "/rkt/vm/sysctl"
+#define MOUNTS "/rkt/vm/mounts"
 #define DISKS "/dev/rkt"
 /* On the kernel's command line. */
 #define DEBUG_WORD "rkt.debug"
@@ -196,6 +197,27 @@ static void set_sysctls(void)
 }
 
 /*
+ * What the host has mounted becomes a mount of virtiofs when somebody comes by. Were that only the apps, it would be gone
+ * with the last of them, and the kernel stops with "Busy inodes after unmount" when virtiofsd has not yet closed their files.
+ */
+static void keep_mounts(void)
+{
+	FILE *list = fopen(MOUNTS, "re");
+	char *path = NULL;
+	size_t size = 0;
+
+	if (!list)
+		give_up(MOUNTS);
+	while (getdelim(&path, &size, '\0', list) > 0) {
+		int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (fd >= 0)
+			close(fd);
+	}
+	free(path);
+	fclose(list);
+}
+
+/*
  * The clock that the kernel starts with is right to the second only. The host gives a file that is made its own time, so
  * that the times of a trace fit those of the host. Only what is made is asked of the host, whose answer is kept then.
  */
@@ -255,6 +277,7 @@ int main(void)
 		give_up("network");
 	}
 	set_sysctls();
+	keep_mounts();
 	const char *missing = install_baseline();
 	if (missing)
 		give_up(missing);

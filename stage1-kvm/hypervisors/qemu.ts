@@ -44,14 +44,17 @@ function passedFiles({ programs, nics, disks }: Machine): string[] {
 	];
 }
 
-/** virtiofsd(1) of QEMU 7.2: it leaves the host's file system and keeps a few capabilities. */
+/**
+ * virtiofsd(1) of QEMU 7.2: it leaves the host's file system and keeps a few capabilities. Locks are the guest's own: with
+ * `flock` and `posix_lock` it would set them on the host, and refuse all that wait (EOPNOTSUPP).
+ */
 export function shareArguments(machine: Machine): string[] {
 	return [
 		"--fd=3",
 		"-o",
 		`source=${escaped(machine.root)}`,
 		"-o",
-		"sandbox=namespace,cache=auto,xattr,flock,posix_lock,announce_submounts,log_level=err",
+		"sandbox=namespace,cache=auto,xattr,announce_submounts,log_level=err",
 	];
 }
 

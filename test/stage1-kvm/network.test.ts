@@ -173,7 +173,7 @@ function makeRoot(directory: string): string {
 	fs.writeFileSync(path.join(root, "usr/lib/systemd/systemd"), SCRIPT, { mode: 0o755 });
 	compileProgram("init", path.join(root, "rkt/vm"), process.cwd());
 	fs.mkdirSync(path.join(root, "rkt/vm/modules"));
-	fs.writeFileSync(path.join(root, "rkt/vm/sysctl"), "");
+	for (const name of ["sysctl", "mounts"]) fs.writeFileSync(path.join(root, "rkt/vm", name), "");
 	const image = path.join(distDirectory(), "stage1-kvm-uml.aci");
 	command("tar", "-C", root, "--strip-components=1", "-xf", image, "rootfs/rkt/seccomp");
 	for (const file of moduleFiles())
