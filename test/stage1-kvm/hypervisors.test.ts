@@ -120,6 +120,7 @@ t.test("QEMU gets files, cards and the channel", (t) => {
 	t.notMatch(words.at(-1), /rkt\.debug/);
 	t.match(qemuArguments({ ...MACHINE, debug: true }, "kvm").at(-1), /rkt\.debug/);
 	const share = shareArguments({ ...MACHINE, root: "/a,b\\c" });
+	t.notMatch(share.join(" "), /flock|posix_lock/);
 	t.ok(share.includes("source=/a\\,b\\\\c"), "what separates the options of the file server is escaped");
 	t.end();
 });
@@ -128,7 +129,7 @@ t.test("User-Mode Linux is told of no path that somebody chose", (t) => {
 	const words = umlArguments({ ...MACHINE, root: "/a b,c" });
 	t.ok(words.includes("rootflags=/pod/stage1/rootfs"));
 	t.ok(words.includes("uml_dir=/pod"));
-	t.ok(words.includes("vec0:transport=tap,ifname=tap0,mac=ce:15:02:8d:78:f2,mtu=1400,depth=64"));
+	t.ok(words.includes("vec0:transport=tap,ifname=tap0,mac=ce:15:02:8d:78:f2,mtu=1400,gro=1,depth=64"));
 	t.notMatch(words.join(" "), "/a b,c");
 	t.end();
 });
