@@ -7,10 +7,11 @@ export interface Meter {
 	expanded(
 		input: AsyncIterable<Buffer>,
 		onChunk: ((chunk: Buffer) => Promise<void> | void) | undefined,
+		how?: { readonly hashed: boolean },
 	): AsyncGenerator<Buffer>;
 	/** Counts the holes of a file. */
 	addHoles(bytes: number): void;
-	/** Of what came out. */
+	/** Of what came out; the digest only when it was hashed. */
 	result(): { readonly digest: Buffer; readonly uncompressedBytes: number };
 }
 
@@ -37,11 +38,11 @@ export function createMeter(algorithm: "sha256" | "sha512", source: string, limi
 				yield chunk;
 			}
 		},
-		expanded: async function* (input, onChunk) {
+		expanded: async function* (input, onChunk, { hashed } = { hashed: true }) {
 			for await (const chunk of input) {
 				bytesOut += chunk.length;
 				check();
-				hash.update(chunk);
+				if (hashed) hash.update(chunk);
 				const pending = onChunk?.(chunk);
 				if (pending !== undefined) await pending;
 				yield chunk;

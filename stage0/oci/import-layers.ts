@@ -94,6 +94,7 @@ async function ensureLayer(index: number, work: Work): Promise<void> {
 	try {
 		await store.ensureLayer({
 			diffId,
+			checkedDigest: descriptor.digest,
 			source: `layer ${descriptor.digest} of ${image.source}`,
 			open: () => {
 				stream = watchStream(image.openLayer(index), (chunk) => count(chunk, work));

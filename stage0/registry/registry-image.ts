@@ -17,12 +17,22 @@ export function choosePlatformManifest(
 	return chooseManifest(top, (entry) => fetchManifestEntry(registry, entry), sourceOf(reference));
 }
 
-/** The image of a manifest. `slots` is where layers are downloaded to. Errors: those of {@link loadOciImage}. */
+/**
+ * A smaller layer is sooner downloaded again than it is written to the disk. Of one that is as large, a killed download
+ * leaves its part.
+ */
+const KEPT_BYTES = 32 * 1024 * 1024;
+
+/**
+ * The image of a manifest. `slots` is where layers of `keptBytes` and more are while they are downloaded.
+ * Errors: those of {@link loadOciImage}.
+ */
 export function openRegistryImage(
 	registry: Registry,
 	reference: RegistryReference,
 	{ manifest, document }: ChosenManifest,
 	slots: SlotOptions,
+	keptBytes: number = KEPT_BYTES,
 ): Promise<OciImage> {
 	const opened = new Set<string>();
 	const open = (descriptor: OciDescriptor) => {
@@ -30,6 +40,7 @@ export function openRegistryImage(
 		// It is asked for again because it was wrong, and a mirror may be why.
 		if (opened.has(descriptor.digest)) registry.leaveMirrors();
 		opened.add(descriptor.digest);
+		if (descriptor.size < keptBytes) return fetchBlob({ registry, descriptor });
 		return fetchThroughSlot(registry, descriptor, slots);
 	};
 	return loadOciImage(

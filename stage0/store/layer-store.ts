@@ -13,6 +13,8 @@ export interface LayerSource {
 	readonly mediaType?: string;
 	/** For messages. */
 	readonly source: string;
+	/** What {@link LayerSource.open} checks the bytes against: they end with an error when they have another digest. */
+	readonly checkedDigest?: string;
 	/** The bytes as they are stored there, compressed or not. Called at most once, when the layer is wanted. */
 	open(): AsyncIterable<Buffer>;
 }

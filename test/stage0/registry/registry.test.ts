@@ -72,7 +72,7 @@ function newClient(registry: FakeRegistry, options: Partial<RegistryOptions> = {
 			reference,
 			await fetchManifest(client, reference.digest ?? reference.tag ?? ""),
 		);
-		return openRegistryImage(client, reference, chosen, { directory, syscall, log });
+		return openRegistryImage(client, reference, chosen, { directory, syscall, log }, 0);
 	};
 	const read = async (name: string): Promise<void> => {
 		const opened = await open(name);
