@@ -14,6 +14,7 @@ export async function fetchDiscovered(
 	expected: Pick<Expectation, "imageId" | "size">,
 	options: FetchOptions,
 ): Promise<string> {
+	const started = Date.now();
 	options.log.info(`searching for app image ${formatImageName(name)}`);
 	const settings = imageHttpSettings(options, "page");
 	const endpoint = await discoverImage(name, { settings, log: options.log });
@@ -27,6 +28,7 @@ export async function fetchDiscovered(
 			expectation: { name, ...expected },
 		},
 		options,
+		started,
 	);
 }
 

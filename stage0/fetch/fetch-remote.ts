@@ -25,10 +25,13 @@ export interface RemoteImage {
 /**
  * The image at a URL: the copy in the store while that is current, else downloaded. Commands that want the same
  * URL at once wait for one download. Order: signature, its issuer, image, signature over the stored bytes, then the
- * archive, its name and labels. Returns the full key.
+ * archive, its name and labels. What another command got since `started` is current. Returns the full key.
  */
-export async function fetchRemote(image: RemoteImage, options: FetchOptions): Promise<string> {
-	const started = Date.now();
+export async function fetchRemote(
+	image: RemoteImage,
+	options: FetchOptions,
+	started: number = Date.now(),
+): Promise<string> {
 	const known = currentCopy(image, options, started);
 	if (known) return known.key;
 	const directory = options.store.temporaryDirectory();

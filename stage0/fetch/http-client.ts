@@ -1,8 +1,8 @@
 import type * as http from "node:http";
-import { fail, RktError } from "../../lib/errors.ts";
+import { fail, isErrno, RktError } from "../../lib/errors.ts";
 import { type Headers, urlCredentials } from "./authorization.ts";
 import { prepareRequest } from "./http-connection.ts";
-import { exchange, guardAgainstStall } from "./http-exchange.ts";
+import { exchange, guardAgainstStall, skipBody } from "./http-exchange.ts";
 import { networkError } from "./network-error.ts";
 import type { Environment } from "./proxy.ts";
 
@@ -57,7 +57,7 @@ export async function httpGet(
 		if (location === undefined) {
 			return { status: response.statusCode ?? 0, headers: response.headers, body: response, url: url.href };
 		}
-		response.destroy();
+		await skipBody(response);
 		url = withoutUserinfo(parseUrl(location, address, url));
 	}
 }
@@ -135,14 +135,20 @@ async function requestOnce(
 	const connectMs = settings.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
 	const idleMs = settings.idleTimeoutMs ?? IDLE_TIMEOUT_MS;
 	const { allowUntrustedTls, environment = process.env } = settings;
+	const attempt = async (fresh: boolean): Promise<http.IncomingMessage> => {
+		const method = form === undefined ? "GET" : "POST";
+		const connection = { allowUntrustedTls, connectMs, environment, method, fresh } as const;
+		const { request, secure } = await prepareRequest(url, headers, connection);
+		try {
+			return await exchange(request, { secure, connectMs, idleMs }, form);
+		} catch (error) {
+			// A server may close a connection that stayed open just when it is used again.
+			if (request.reusedSocket && isErrno(error, "ECONNRESET", "EPIPE")) return attempt(true);
+			throw error;
+		}
+	};
 	try {
-		const { request, secure } = await prepareRequest(url, headers, {
-			allowUntrustedTls,
-			connectMs,
-			environment,
-			method: form === undefined ? "GET" : "POST",
-		});
-		const response = await exchange(request, { secure, connectMs, idleMs }, form);
+		const response = await attempt(false);
 		guardAgainstStall(response, idleMs);
 		return response;
 	} catch (error) {

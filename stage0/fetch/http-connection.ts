@@ -16,6 +16,8 @@ export interface ConnectionSettings {
 	readonly connectMs: number;
 	readonly environment: Environment;
 	readonly method?: "GET" | "POST";
+	/** Not on a connection that served before. */
+	readonly fresh?: boolean;
 }
 
 export interface PreparedRequest {
@@ -25,7 +27,10 @@ export interface PreparedRequest {
 	readonly secure: boolean;
 }
 
-/** A request on a connection of its own, through the proxy that the environment names for the URL. */
+/**
+ * A request through the proxy that the environment names for the URL. Without one its connection may be one that
+ * served before and stayed open, and stays open afterwards when the answer is read to its end.
+ */
 export async function prepareRequest(
 	url: URL,
 	headers: Headers,
@@ -42,12 +47,27 @@ export async function prepareRequest(
 		path: url.pathname + url.search,
 		headers: own,
 	};
-	if (!secure) return { request: http.request({ ...server, agent: false }), secure };
+	const reuse = settings.fresh !== true && server.method === "GET";
+	if (!secure) return { request: http.request({ ...server, agent: reuse && plainAgent }), secure };
 	const trust = { ...serverTrust(settings), rejectUnauthorized: !settings.allowUntrustedTls };
-	if (!proxy) return { request: https.request({ ...server, ...trust, agent: false }), secure };
+	if (!proxy) {
+		const agent = reuse && secureAgent(trust.secureContext);
+		return { request: https.request({ ...server, ...trust, agent }), secure };
+	}
 	const socket = await openTunnel(url, proxy, settings);
 	const secured = tls.connect({ ...trust, socket, servername: server.hostname });
 	return { request: https.request({ ...server, createConnection: () => secured }), secure };
+}
+
+const KEEP_OPEN: https.AgentOptions = { keepAlive: true, maxFreeSockets: 4, maxCachedSessions: 0 };
+const plainAgent = new http.Agent(KEEP_OPEN);
+const secureAgents = new WeakMap<tls.SecureContext, https.Agent>();
+
+/** What is trusted is not among the things by which an agent tells connections apart. */
+function secureAgent(context: tls.SecureContext): https.Agent {
+	const agent = secureAgents.get(context) ?? new https.Agent(KEEP_OPEN);
+	secureAgents.set(context, agent);
+	return agent;
 }
 
 /** Without the brackets of IPv6 addresses. */

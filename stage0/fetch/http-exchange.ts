@@ -26,9 +26,9 @@ export function exchange(
 			timer = expire(limits.idleMs);
 		};
 		request.once("socket", (socket) => {
-			if (socket.connecting || limits.secure)
-				socket.once(limits.secure ? "secureConnect" : "connect", connected);
-			else connected();
+			const isReady = request.reusedSocket || !(socket.connecting || limits.secure);
+			if (isReady) connected();
+			else socket.once(limits.secure ? "secureConnect" : "connect", connected);
 		});
 		request.once("error", (error) => {
 			clearTimeout(timer);
@@ -40,6 +40,19 @@ export function exchange(
 		});
 		request.end(body);
 	});
+}
+
+const MAX_SKIPPED_BYTES = 64 * 1024;
+const MAX_SKIP_MS = 1000;
+
+/** Lets go of an answer. A short one is read to its end, so that its connection can serve again. */
+export async function skipBody(response: http.IncomingMessage): Promise<void> {
+	if (!(Number(response.headers["content-length"]) <= MAX_SKIPPED_BYTES)) return void response.destroy();
+	const timer = setTimeout(() => response.destroy(), MAX_SKIP_MS);
+	const closed = new Promise((resolve) => response.once("close", resolve));
+	response.resume();
+	await closed;
+	clearTimeout(timer);
 }
 
 /** Ends an answer with an error when the peer falls silent or trickles. */

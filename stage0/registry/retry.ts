@@ -1,5 +1,6 @@
 import { RktError } from "../../lib/errors.ts";
 import type { HttpResponse } from "../fetch/http-client.ts";
+import { skipBody } from "../fetch/http-exchange.ts";
 
 /** How a client waits, exchangeable in tests. */
 export interface Waiting {
@@ -27,7 +28,7 @@ export async function retryWhileBusy(
 	for (let attempt = 1; ; attempt++) {
 		const response = await ask();
 		if (!BUSY.has(response.status)) return response;
-		response.body.destroy();
+		await skipBody(response.body);
 		const asked = retryAfter(response, waiting.now());
 		const wait = asked ?? FIRST_DELAY_MS * 2 ** (attempt - 1);
 		if (attempt === ATTEMPTS || wait > LONGEST_WAIT_MS) throw busy(what, response.status, attempt, asked);

@@ -1,6 +1,7 @@
 import { fail, isErrno, RktError } from "../../lib/errors.ts";
 import { basicAuthorization, type Headers } from "../fetch/authorization.ts";
 import { type HttpResponse, type HttpSettings, httpGet } from "../fetch/http-client.ts";
+import { skipBody } from "../fetch/http-exchange.ts";
 import type { RegistryCredentials } from "./auth-file.ts";
 import { type Challenge, parseChallenges } from "./challenge.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -54,7 +55,7 @@ export function openSession(endpoint: Endpoint, options: SessionOptions): Sessio
 		const sent = authorization;
 		const response = await request(path, headers, sent);
 		if (response.status !== 401) return response;
-		response.body.destroy();
+		await skipBody(response.body);
 		const source = `${host}/${repository}`;
 		const { origin } = new URL(response.url);
 		if (origin !== new URL(`${scheme}://${host}`).origin) {

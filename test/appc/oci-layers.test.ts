@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import t from "tap";
 import type { AciLimits } from "../../appc/aci/limits.ts";
-import { readLayer } from "../../appc/oci/layer-read.ts";
+import { type ReadLayerOptions, readLayer } from "../../appc/oci/layer-read.ts";
 import type { LayerShape } from "../../appc/oci/layer-rules.ts";
 import { messageOf } from "../../lib/errors.ts";
 import { base256, gnuLong, inPieces, octal, paxHeader, TAR_END, tarEntry } from "../support/tar-bytes.ts";
@@ -31,7 +31,9 @@ interface Outcome {
 
 async function read(
 	bytes: Buffer,
-	more: { readonly limits?: Partial<AciLimits>; readonly diffId?: string; readonly pieces?: number } = {},
+	more: Partial<Pick<ReadLayerOptions, "limits" | "diffId" | "checkedDigest">> & {
+		readonly pieces?: number;
+	} = {},
 ): Promise<Outcome & Awaited<ReturnType<typeof readLayer>>> {
 	const found: string[] = [];
 	const xattrs: string[] = [];
@@ -39,6 +41,7 @@ async function read(
 		source: "X",
 		diffId: more.diffId ?? digest(bytes),
 		...(more.limits && { limits: more.limits }),
+		...(more.checkedDigest !== undefined && { checkedDigest: more.checkedDigest }),
 		onEntry: (entry) => {
 			found.push(`${entry.path || "."} ${entry.type}${entry.linkTarget ? ` ${entry.linkTarget}` : ""}`);
 			for (const name of entry.xattrs?.keys() ?? []) xattrs.push(name);
@@ -340,6 +343,17 @@ t.test("the digest decides", async (t) => {
 		code: "layer-digest-mismatch",
 		message: /has the digest sha256:[0-9a-f]{64}, expected sha256:e3b0c442/,
 	});
+	const packed = gzipSync(layer(file("b")));
+	await t.rejects(
+		read(packed, { diffId: digest(packed), checkedDigest: digest(packed) }),
+		{ code: "layer-digest-mismatch" },
+		"the digest of what is compressed says nothing of what is in it",
+	);
+	const wrong = digest(Buffer.from(""));
+	await t.rejects(read(archive, { diffId: wrong, checkedDigest: digest(archive) }), {
+		code: "layer-digest-mismatch",
+	});
+	t.equal((await read(archive, { diffId: digest(archive), checkedDigest: digest(archive) })).text, "a file");
 	t.equal((await read(Buffer.alloc(0))).text, "", "the empty layer of docker save");
 	t.equal((await read(Buffer.alloc(1024))).text, "", "the empty layer of docker");
 	t.equal((await read(file("a"))).text, "a file", "no end mark: the digest tells that it is whole");

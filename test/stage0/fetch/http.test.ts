@@ -13,7 +13,7 @@ import { awsSignature, guessRegion } from "../../../stage0/fetch/aws-signature.t
 import { isFresh, maxAgeOf } from "../../../stage0/fetch/cache-control.ts";
 import { download } from "../../../stage0/fetch/download.ts";
 import { acquireSlot, type DownloadSlot } from "../../../stage0/fetch/download-slot.ts";
-import { type HttpSettings, httpGet, readBody } from "../../../stage0/fetch/http-client.ts";
+import { type HttpSettings, httpGet, httpPostForm, readBody } from "../../../stage0/fetch/http-client.ts";
 import { createProgress, formatBytes, progressLine } from "../../../stage0/fetch/progress.ts";
 import { proxyFor } from "../../../stage0/fetch/proxy.ts";
 import { type Certificates, createCertificates } from "../../support/certificates.ts";
@@ -106,6 +106,55 @@ t.test("the network", async (t) => {
 		t.match(headers["user-agent"], /^rkt\/2\./);
 		t.equal(headers["accept-encoding"], undefined);
 		t.equal(headers.authorization, undefined);
+	});
+
+	await t.test("connections serve again", async (t) => {
+		const used: (net.Socket | undefined)[] = [];
+		const record = (request: http.IncomingMessage) => void used.push(request.socket);
+		/** By which connection each request came, the first one being 0. */
+		const connections = () => used.splice(0).map((socket, _, all) => all.indexOf(socket));
+		one.route("/again", (request, response) => {
+			record(request);
+			response.end("again");
+		});
+		one.route("/moved", (request, response) => {
+			record(request);
+			response.writeHead(307, { location: "/again", "content-length": 5 }).end("moved");
+		});
+		one.route("/large", (request, response) => {
+			record(request);
+			response.writeHead(302, { location: "/again" }).write("x".repeat(100_000));
+		});
+		const get = (path: string, more?: Partial<HttpSettings>) => text(at(one, path), settings(more));
+		for (const path of ["/again", "/again", "/moved"]) t.equal(await get(path), "again");
+		t.strictSame(connections(), [0, 0, 0, 0]);
+		t.equal(await get("/large"), "again");
+		t.strictSame(connections(), [0, 1], "a long answer that nobody wants is not read for it");
+		await Promise.all([get("/again"), get("/again")]);
+		t.strictSame(connections(), [0, 1], "two at once");
+		await get("/again", { allowUntrustedTls: true });
+		await get("/again", { allowUntrustedTls: true });
+		await get("/again");
+		t.strictSame(connections(), [0, 0, 2], "what was not checked does not serve whoever wants it checked");
+		const ask = { Authorization: "Basic eA==" };
+		const form = await httpPostForm(at(one, "/again"), new URLSearchParams(ask), settings());
+		t.equal((await readBody(form, 100)).toString(), "again");
+		await get("/again");
+		t.strictSame(connections(), [0, 1], "what must not be sent twice has a connection of its own");
+
+		let served = 0;
+		plain.routes.set("/closing", (request, response) => {
+			record(request);
+			// As if it were closed just when the request came.
+			if (++served === 2) request.socket.destroy();
+			else response.end(String(served));
+		});
+		const closing = () => text(`http://127.0.0.1:${plain.port}/closing`, settings({ allowHttp: true }));
+		t.equal(await closing(), "1");
+		t.equal(await closing(), "3");
+		t.strictSame(connections(), [0, 0, 2]);
+		plain.routes.set("/refusing", (request) => void request.socket.destroy());
+		await rejects(t, `http://127.0.0.1:${plain.port}/refusing`, { allowHttp: true }, "network-failed");
 	});
 
 	await t.test("credentials and redirects: the matrix", async (t) => {

@@ -48,7 +48,12 @@ interface Client {
 
 let serial = 0;
 
-function newClient(registry: FakeRegistry, options: Partial<RegistryOptions> = {}): Client {
+/** `keptBytes` 0: all layers are kept while they are downloaded. */
+function newClient(
+	registry: FakeRegistry,
+	options: Partial<RegistryOptions> = {},
+	keptBytes: number | undefined = 0,
+): Client {
 	const directory = path.join(scratch, `slots${serial++}`);
 	fs.mkdirSync(directory);
 	const waits: number[] = [];
@@ -72,7 +77,7 @@ function newClient(registry: FakeRegistry, options: Partial<RegistryOptions> = {
 			reference,
 			await fetchManifest(client, reference.digest ?? reference.tag ?? ""),
 		);
-		return openRegistryImage(client, reference, chosen, { directory, syscall, log }, 0);
+		return openRegistryImage(client, reference, chosen, { directory, syscall, log }, keptBytes);
 	};
 	const read = async (name: string): Promise<void> => {
 		const opened = await open(name);
@@ -438,8 +443,8 @@ t.test("what a killed download left is used", async (t) => {
 	const registry = await newRegistry(t);
 	const { createHash } = await import("node:crypto");
 	const name = `sha512-${createHash("sha512").update(`oci-blob:${layer.digest}`).digest("hex")}`;
-	const rangesAfter = async (left: Buffer) => {
-		const client = newClient(registry);
+	const rangesAfter = async (left: Buffer, keptBytes = 0) => {
+		const client = newClient(registry, {}, keptBytes);
 		fs.writeFileSync(path.join(scratch, `slots${serial - 1}`, name), left);
 		const opened = await client.open("app:1");
 		registry.requests.length = 0;
@@ -457,6 +462,15 @@ t.test("what a killed download left is used", async (t) => {
 		ranges: ["bytes=10-"],
 	});
 	t.strictSame(await rangesAfter(Buffer.alloc(1_000_000)), { outcome: "ok", ranges: [undefined] });
+	t.strictSame(await rangesAfter(layer.blob.subarray(0, 10), layer.blob.length), {
+		outcome: "ok",
+		ranges: ["bytes=10-"],
+	});
+	const small = newClient(registry, {}, layer.blob.length + 1);
+	const opened = await small.open("app:1");
+	for await (const _ of opened.openLayer(0)) {
+		t.strictSame(fs.readdirSync(path.join(scratch, `slots${serial - 1}`)), [], "a small one is not kept");
+	}
 });
 
 t.test("authorization", async (t) => {
