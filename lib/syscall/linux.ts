@@ -21,6 +21,8 @@ const SIOCGIFFLAGS = 0x8913;
 const SIOCSIFFLAGS = 0x8914;
 const IFF_UP = 1;
 const CLOSE_RANGE_CLOEXEC = 4;
+const FS_IOC_ENABLE_VERITY = 0x40806685;
+const FS_IOC_MEASURE_VERITY = 0xc0046686;
 
 // The calls without a wrapper in glibc 2.36 have the same number on every architecture (asm-generic), but bpf.
 const SYS_open_tree = 428;
@@ -130,6 +132,15 @@ export function createLinuxSyscall(): Syscall {
 			const call = native("int ioctl(int, unsigned long, unsigned long)");
 			return check(call(fd, request, argument), "ioctl", `${fd}`);
 		},
+		enableVerity: (fd) => {
+			check(native(IOCTL_BUFFER)(fd, FS_IOC_ENABLE_VERITY, encodeVerityArguments()), "ioctl", `${fd}`);
+		},
+		measureVerity: (fd) => {
+			const digest = Buffer.alloc(4 + SHA256_BYTES);
+			digest.writeUInt16LE(SHA256_BYTES, 2);
+			const result = native(IOCTL_BUFFER)(fd, FS_IOC_MEASURE_VERITY, digest);
+			return result < 0 ? undefined : digest.toString("hex", 4);
+		},
 		setInterfaceUp: (name) => setInterfaceUp(native, check, name),
 		probeBind: (protocol, address, port) => probeBind(native, check, protocol, address, port),
 		describeSocket: (fd) => describeSocket(native, check, fd),
@@ -168,6 +179,16 @@ export function createLinuxSyscall(): Syscall {
 
 type Native = (prototype: string) => NativeFunction;
 type Check = (result: number, syscall: string, detail: string) => number;
+
+const IOCTL_BUFFER = "int ioctl(int, unsigned long, void*)";
+const SHA256_BYTES = 32;
+
+/** struct fsverity_enable_arg of include/uapi/linux/fsverity.h: version, FS_VERITY_HASH_ALG_SHA256, size of a block. */
+function encodeVerityArguments(): Buffer {
+	const buffer = Buffer.alloc(128);
+	for (const [index, value] of [1, 1, 4096].entries()) buffer.writeUInt32LE(value, 4 * index);
+	return buffer;
+}
 
 /** The prebuilt addon stands beside the bundle; in a source tree it is koffi's own package. */
 export function loadKoffi(): typeof Koffi {

@@ -32,6 +32,13 @@ export interface Syscall {
 	syncfs(fd: number): void;
 	/** For requests whose argument is a number. */
 	ioctl(fd: number, request: number, argument: number): number;
+	/**
+	 * Makes a file that is open for reading one of fs-verity, with SHA-256 and blocks of 4096 bytes. ENOTSUP or ENOTTY where
+	 * its file system has none, EEXIST when it is one.
+	 */
+	enableVerity(fd: number): void;
+	/** The digest of a file of fs-verity in hex; undefined when it is none. */
+	measureVerity(fd: number): string | undefined;
 	/** Switches a network interface up in the current network namespace. */
 	setInterfaceUp(name: string): void;
 	/**

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import * as path from "node:path";
+import { isErrno } from "../../lib/errors.ts";
 import { readTextIfExists } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { encodeStamps, replaceStamps, STAMPS_FILE } from "./tree-stamps.ts";
-import { describeTree } from "./tree-walk.ts";
+import { describeTree, type FileContent } from "./tree-walk.ts";
 
 /** What is to be written beside a tree. */
 export interface TreeRecord {
@@ -15,10 +16,14 @@ export interface TreeRecord {
 
 /**
  * Reads a tree whole and says what to write down for later checks: `files` has a line for each entry with the digest of
- * its content, `hash` is that of the list, `stamps` says how to tell in a moment that nothing was touched.
+ * its content, and of a `sealed` file the kernel's; `hash` is that of the list, `stamps` says how to tell in a moment that
+ * nothing was touched.
  */
-export function describeForRecord(directory: string, syscall: Syscall): TreeRecord {
-	const { lines, stamps, size } = describeTree(directory, syscall);
+export function describeForRecord(directory: string, syscall: Syscall, sealed: boolean): TreeRecord {
+	const { lines, stamps, size } = describeTree(directory, syscall, (_name, fd, read) => ({
+		Digest: read(),
+		...(sealed && { Verity: syscall.measureVerity(fd) }),
+	}));
 	const files = lines.map(({ line }) => `${line}\n`).join("");
 	const record = { files, [STAMPS_FILE]: encodeStamps(stamps), hash: digest(files), size: String(size) };
 	return { record, size };
@@ -41,23 +46,39 @@ export type TreeCheckResult =
 	| { readonly state: "unrecorded" | "record-damaged" }
 	| { readonly state: "damaged"; readonly differences: readonly TreeDifference[] };
 
-/** Reads everything again. A tree that is intact gets new stamps, so that what touched it costs no second look. */
-export function checkWholeTree(directory: string, syscall: Syscall): TreeCheckResult {
+/**
+ * Looks at everything again. Files are read but for those that the kernel still knows under the digest that was recorded,
+ * unless `readAll` is set. A tree that is intact gets new stamps, so that what touched it costs no second look.
+ */
+export function checkWholeTree(directory: string, syscall: Syscall, readAll: boolean): TreeCheckResult {
 	const list = readTextIfExists(path.join(directory, "files"));
 	if (list === undefined) return { state: "unrecorded" };
 	if (digest(list) !== readTextIfExists(path.join(directory, "hash"))) return { state: "record-damaged" };
-	const { lines, stamps } = describeTree(directory, syscall);
+	const recorded = list.split("\n").filter((line) => line !== "");
+	const entries = recorded.map((line) => JSON.parse(line) as FileContent & { readonly Name: string });
+	const known = new Map(entries.map((entry) => [entry.Name, entry]));
+	const { lines, stamps } = describeTree(directory, syscall, (name, fd, read) => {
+		const { Digest, Verity } = known.get(name) ?? { Digest: "" };
+		const isSealed = !readAll && Verity !== undefined && syscall.measureVerity(fd) === Verity;
+		// A file that came here as a copy is not sealed, and as good.
+		return { Digest: isSealed ? Digest : readIfPossible(read), Verity };
+	});
 	const found = new Map(lines.map(({ name, line }) => [name, line]));
-	const expected = new Map(
-		list
-			.split("\n")
-			.filter((line) => line !== "")
-			.map((line) => [(JSON.parse(line) as { Name: string }).Name, line]),
-	);
+	const expected = new Map(entries.map(({ Name }, index) => [Name, recorded[index] as string]));
 	const differences = compare(expected, found);
 	if (differences.length > 0) return { state: "damaged", differences };
 	replaceStamps(directory, stamps);
 	return { state: "intact" };
+}
+
+/** What the disk or the kernel's own check does not give has no digest. */
+function readIfPossible(read: () => string): string {
+	try {
+		return read();
+	} catch (error) {
+		if (isErrno(error, "EIO")) return "";
+		throw error;
+	}
 }
 
 function compare(

@@ -52,7 +52,7 @@ export interface TreeStore {
 	entriesOf(key: string): Promise<Iterable<AciContent>>;
 	/**
 	 * Before a tree is run: sees whether anything of it was touched since it was rendered or last read whole, and only then,
-	 * or with `whole`, reads all of it. What is damaged is taken out of use, so that it is rendered or fetched anew.
+	 * or with `whole`, looks at all of it; with `whole` it also reads what the kernel has sealed. What is damaged is taken out of use, so that it is rendered or fetched anew.
 	 * Errors: `image-damaged`, which names the file; `tree-missing`.
 	 */
 	checkTree(treeId: string, options?: { readonly whole?: boolean }): Promise<void>;
@@ -84,7 +84,7 @@ export function createTreeStore(layout: StoreLayout, syscall: Syscall): TreeStor
 			const treeId = treeIdOf(layout, requireRecord(layout, key));
 			if (!isMarked(layout, treeId)) return { state: "not-rendered" };
 			const { verifyTree } = await import("./verify-tree.ts");
-			return verifyTree(layout, syscall, treeId);
+			return verifyTree(layout, syscall, treeId, true);
 		},
 		repairTree: async (key, files) => {
 			const record = requireRecord(layout, key);
@@ -108,7 +108,7 @@ export function createTreeStore(layout: StoreLayout, syscall: Syscall): TreeStor
 				if (treeDirectories(layout, treeId).every(isUntouched)) return;
 			}
 			const { refuseDamaged } = await import("./verify-tree.ts");
-			await refuseDamaged(layout, syscall, treeId);
+			await refuseDamaged(layout, syscall, treeId, whole);
 		},
 		removeTree: (treeId) => removeTree(layout, syscall, treeId),
 		treeSize: (treeId) => readSize(layout, treeId),

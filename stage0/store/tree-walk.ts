@@ -27,7 +27,19 @@ interface Walk {
 	readonly lines: { name: string; line: string }[];
 	readonly stamps: (string | number)[];
 	size: number;
+	readonly content: ContentOf;
 }
+
+/** What is known of the content of a file. */
+export interface FileContent {
+	/** SHA-256 in hex. */
+	readonly Digest: string;
+	/** The kernel's digest of a sealed file, see {@link sealTree}. */
+	readonly Verity?: string | undefined;
+}
+
+/** Says what the content of an open file is; `read` gives its SHA-256. */
+export type ContentOf = (name: string, fd: number, read: () => string) => FileContent;
 
 const READ_BYTES = 1024 * 1024;
 
@@ -35,7 +47,7 @@ const READ_BYTES = 1024 * 1024;
  * Reads `rootfs` of a directory whole. A line has the metadata of an entry as JSON, as in rkt's hash of a tree
  * (image.md §9), and the SHA-256 of its content. Times do not count; further names of a file are hard links.
  */
-export function describeTree(directory: string, syscall: Syscall): TreeDescription {
+export function describeTree(directory: string, syscall: Syscall, content: ContentOf): TreeDescription {
 	const walk: Walk = {
 		directory,
 		syscall,
@@ -44,6 +56,7 @@ export function describeTree(directory: string, syscall: Syscall): TreeDescripti
 		lines: [],
 		stamps: [],
 		size: 0,
+		content,
 	};
 	visit(walk, "rootfs");
 	return walk;
@@ -65,7 +78,7 @@ function describe(walk: Walk, name: string, stats: fs.Stats, link: string | unde
 	const hasContent = stats.isFile() && link === undefined && stats.size > 0;
 	return {
 		...describeEntry({ file, name, stats, link, xattrs: attributes(walk.syscall, file, stats) }),
-		Digest: hasContent ? contentDigest(walk, file) : "",
+		...(hasContent ? contentOf(walk, name, stats.size) : { Digest: "" }),
 	};
 }
 
@@ -75,17 +88,22 @@ function attributes(syscall: Syscall, file: string, stats: fs.Stats): DescribedX
 	return describeXattrs(syscall.getXattrs(file), isWanted);
 }
 
-function contentDigest(walk: Walk, file: string): string {
-	const hash = createHash("sha256");
-	const fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
+function contentOf(walk: Walk, name: string, size: number): FileContent {
+	const flags = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW;
+	const fd = fs.openSync(`${walk.directory}/${name}`, flags);
+	walk.size += size;
 	try {
-		for (;;) {
-			const length = fs.readSync(fd, walk.buffer, 0, walk.buffer.length, null);
-			if (length === 0) return hash.digest("hex");
-			hash.update(walk.buffer.subarray(0, length));
-			walk.size += length;
-		}
+		return walk.content(name, fd, () => digestContent(fd, walk.buffer));
 	} finally {
 		fs.closeSync(fd);
+	}
+}
+
+function digestContent(fd: number, buffer: Buffer): string {
+	const hash = createHash("sha256");
+	for (;;) {
+		const length = fs.readSync(fd, buffer, 0, buffer.length, null);
+		if (length === 0) return hash.digest("hex");
+		hash.update(buffer.subarray(0, length));
 	}
 }

@@ -15,6 +15,7 @@ import type { StoreLayout } from "./layout.ts";
 import { createLockedDirectory } from "./locked-directory.ts";
 import { discardDirectory } from "./remove-layer.ts";
 import { createTreeWriter, type TreeWriter } from "./render-tree.ts";
+import { sealTree } from "./seal-tree.ts";
 import { describeForRecord } from "./tree-record.ts";
 
 /**
@@ -29,9 +30,10 @@ export async function unpackLayer(layout: StoreLayout, syscall: Syscall, layer: 
 		const { shape, uncompressedBytes } = await writeFiles(directory, layer);
 		markDirectories(syscall, path.join(directory, "rootfs"), shape);
 		crashPoint("layer-written");
+		const sealed = sealTree(directory, syscall);
 		const flushed = flushFileSystem(directory);
 		flushed.catch(() => {});
-		const { size, record } = describeForRecord(directory, syscall);
+		const { size, record } = describeForRecord(directory, syscall, sealed);
 		await flushed;
 		crashPoint("layer-flushed");
 		await writeFilesDurable(directory, { ...record, ...encodeShape(shape), rendered: "" });

@@ -29,32 +29,33 @@ export type TreeVerdict =
 	| { readonly state: "verified" | "not-rendered" }
 	| { readonly state: "damaged"; readonly files: readonly DamagedFile[] };
 
-/** Reads a tree and its layers whole. */
+/** Looks at all files of a tree and its layers, and reads them as {@link checkWholeTree} says. */
 export async function verifyTree(
 	layout: StoreLayout,
 	syscall: Syscall,
 	treeId: string,
+	readAll: boolean,
 ): Promise<TreeVerdict> {
 	const directory = layout.tree(treeId);
 	const layers = readTreeLayers(directory);
-	const own = damagedFiles(await checkTree(directory, syscall), undefined);
+	const own = damagedFiles(await checkTree(directory, syscall, readAll), undefined);
 	if (layers === null) own.push({ path: "/", problem: "record" });
 	const ofLayers = (layers ?? []).flatMap((diffId): DamagedFile[] => {
 		const layer = layout.layer(layerHex(diffId));
 		if (!fs.existsSync(layer)) return [{ layer: diffId, path: "/", problem: "missing" }];
-		return damagedFiles(checkWholeTree(layer, syscall), diffId);
+		return damagedFiles(checkWholeTree(layer, syscall, readAll), diffId);
 	});
 	const files = [...own, ...ofLayers];
 	return files.length === 0 ? { state: "verified" } : { state: "damaged", files };
 }
 
 /** A tree of an earlier version has a hash of its own kind and no list of files: it gets one. */
-async function checkTree(directory: string, syscall: Syscall): Promise<TreeCheckResult> {
-	const result = checkWholeTree(directory, syscall);
+async function checkTree(directory: string, syscall: Syscall, readAll: boolean): Promise<TreeCheckResult> {
+	const result = checkWholeTree(directory, syscall, readAll);
 	if (result.state !== "unrecorded") return result;
 	const { hash } = digestTree(directory, syscall);
 	if (hash !== readTextIfExists(path.join(directory, "hash"))) return { state: "record-damaged" };
-	await writeFilesDurable(directory, describeForRecord(directory, syscall).record);
+	await writeFilesDurable(directory, describeForRecord(directory, syscall, false).record);
 	return { state: "intact" };
 }
 
@@ -79,17 +80,22 @@ export function describeDamage({ layer, path: file, problem }: DamagedFile): str
 }
 
 /**
- * Reads a tree whole and takes it out of use if it is damaged: a tree is rendered again, a layer fetched again.
+ * Looks at a whole tree as {@link verifyTree} does and takes it out of use if it is damaged: a tree is rendered again, a layer fetched again.
  * Errors: `image-damaged`, `tree-missing`.
  */
-export async function refuseDamaged(layout: StoreLayout, syscall: Syscall, treeId: string): Promise<void> {
+export async function refuseDamaged(
+	layout: StoreLayout,
+	syscall: Syscall,
+	treeId: string,
+	readAll: boolean,
+): Promise<void> {
 	const directory = layout.tree(treeId);
 	if (!lstatIfExists(directory)?.isDirectory()) {
 		fail("tree-missing", `the rendered image ${treeId} is not in the store any more`, {
 			hint: "prepare the pod again",
 		});
 	}
-	const verdict = await verifyTree(layout, syscall, treeId);
+	const verdict = await verifyTree(layout, syscall, treeId, readAll);
 	if (verdict.state !== "damaged") return;
 	const [first, ...others] = verdict.files;
 	await takeOutOfUse(layout, syscall, treeId, verdict.files);

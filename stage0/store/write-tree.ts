@@ -15,6 +15,7 @@ import { mergedEntries } from "./merged-entries.ts";
 import { withLock } from "./named-lock.ts";
 import { removeImage } from "./remove-image.ts";
 import { DamagedImageError, readBlob, renderTree } from "./render-tree.ts";
+import { sealTree } from "./seal-tree.ts";
 import { flatImages, treeIdOf } from "./tree-images.ts";
 import { treeLowers } from "./tree-layers.ts";
 import { describeForRecord } from "./tree-record.ts";
@@ -109,9 +110,10 @@ export async function completeTree(
 	directory: string,
 ): Promise<void> {
 	crashPoint("tree-written");
+	const sealed = sealTree(directory, syscall);
 	const flushed = flushFileSystem(directory);
 	flushed.catch(() => {});
-	const { size, record: described } = describeForRecord(directory, syscall);
+	const { size, record: described } = describeForRecord(directory, syscall, sealed);
 	await flushed;
 	crashPoint("tree-flushed");
 	const about = { manifest: readManifest(layout, record.key), image: record.key };
