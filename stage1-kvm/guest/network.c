@@ -4,7 +4,7 @@
  *   hostname NAME
  *   link MAC MTU NAME                    the card with this address gets this name and is brought up
  *   address NAME ADDRESS/PREFIX
- *   route DESTINATION/PREFIX GATEWAY|- NAME
+ *   route DESTINATION/PREFIX GATEWAY|- SOURCE|- METRIC NAME
  * rtnetlink(7)
  */
 #define _GNU_SOURCE
@@ -199,14 +199,16 @@ static int add_address(int netlink, char **words)
 static int add_route(int netlink, char **words)
 {
 	struct request request = { .header = { .nlmsg_type = RTM_NEWROUTE } };
-	struct prefix destination, gateway;
-	unsigned int index = if_nametoindex(words[2]);
-	int direct = !strcmp(words[1], "-");
+	struct prefix destination, gateway, source;
+	unsigned int index = if_nametoindex(words[4]), metric = (unsigned int)strtoul(words[3], NULL, 10);
+	int direct = !strcmp(words[1], "-"), any_source = !strcmp(words[2], "-");
 
 	if (parse_prefix(words[0], &destination) < 0)
 		return malformed("not a destination:", words[0]);
 	if (!direct && parse_address(words[1], &gateway) < 0)
 		return malformed("not a gateway:", words[1]);
+	if (!any_source && parse_address(words[2], &source) < 0)
+		return malformed("not a source:", words[2]);
 	request.header.nlmsg_len = NLMSG_LENGTH(sizeof request.route);
 	request.route.rtm_family = (unsigned char)destination.family;
 	request.route.rtm_dst_len = (unsigned char)destination.length;
@@ -218,6 +220,10 @@ static int add_route(int netlink, char **words)
 		add_attribute(&request, RTA_DST, destination.bytes, destination.size);
 	if (!direct)
 		add_attribute(&request, RTA_GATEWAY, gateway.bytes, gateway.size);
+	if (!any_source)
+		add_attribute(&request, RTA_PREFSRC, source.bytes, source.size);
+	if (metric > 0)
+		add_attribute(&request, RTA_PRIORITY, &metric, sizeof metric);
 	add_attribute(&request, RTA_OIF, &index, sizeof index);
 	return ask_kernel(netlink, &request) < 0 ? complain("cannot add the route to", words[0]) : 0;
 }
@@ -242,10 +248,10 @@ static int set_hostname(char **words)
 
 static int carry_out(char *line, int control, int netlink)
 {
-	char *words[5] = { NULL }, *rest = line;
+	char *words[6] = { NULL }, *rest = line;
 	size_t count = 0;
 
-	while (count < 5 && (words[count] = strsep(&rest, " ")) != NULL)
+	while (count < 6 && (words[count] = strsep(&rest, " ")) != NULL)
 		count++;
 	if (rest)
 		return malformed("too many words after", words[0]);
@@ -255,7 +261,7 @@ static int carry_out(char *line, int control, int netlink)
 		return set_link(control, words + 1);
 	if (count == 3 && !strcmp(words[0], "address"))
 		return lacks_family(words[2]) ? 0 : add_address(netlink, words + 1);
-	if (count == 4 && !strcmp(words[0], "route"))
+	if (count == 6 && !strcmp(words[0], "route"))
 		return lacks_family(words[1]) ? 0 : add_route(netlink, words + 1);
 	return malformed("not understood:", words[0]);
 }

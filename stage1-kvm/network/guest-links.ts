@@ -18,6 +18,10 @@ export interface GuestRoute {
 	readonly destination: string;
 	/** undefined: the destination is on the link. */
 	readonly gateway: string | undefined;
+	/** The address that packets to there are from, unless the sender has chosen one. */
+	readonly source: string | undefined;
+	/** 0: what the kernel of the guest takes by itself. */
+	readonly metric: number;
 }
 
 /** Words of the file for the guest, which are parted by spaces. */
@@ -46,6 +50,8 @@ const ROUTES = z.array(
 	z.object({
 		dst: word,
 		gateway: z.optional(word),
+		prefsrc: z.optional(word),
+		metric: z.optional(z.int().check(z.minimum(0))),
 		dev: z.optional(z.string()),
 		protocol: z.optional(z.string()),
 		type: z.optional(z.string()),
@@ -88,9 +94,10 @@ function readRoutes(family: "-4" | "-6"): { dev: string | undefined; route: Gues
 	const [everything, bits] = family === "-6" ? ["::/0", 128] : ["0.0.0.0/0", 32];
 	return ask(ROUTES, [family, "-json", "route", "show"])
 		.filter(isRouteOfGuest)
-		.map(({ dst, gateway, dev }) => {
+		.map(({ dst, gateway, prefsrc: source, metric = 0, dev }) => {
 			const whole = dst.includes("/") ? dst : `${dst}/${bits}`;
-			return { dev, route: { destination: dst === "default" ? everything : whole, gateway } };
+			const destination = dst === "default" ? everything : whole;
+			return { dev, route: { destination, gateway, source, metric } };
 		});
 }
 

@@ -10,7 +10,10 @@ export function networkFile(hostname: string, links: readonly GuestLink[]): stri
 			// A gateway can only be named once there is a way to it.
 			...[...routes]
 				.sort((a, b) => Number(a.gateway !== undefined) - Number(b.gateway !== undefined))
-				.map(({ destination, gateway }) => `route ${destination} ${gateway ?? "-"} ${name}`),
+				.map(
+					({ destination, gateway = "-", source = "-", metric }) =>
+						`route ${destination} ${gateway} ${source} ${metric} ${name}`,
+				),
 		]),
 	];
 	return `${lines.join("\n")}\n`;

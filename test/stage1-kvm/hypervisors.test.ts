@@ -12,7 +12,6 @@ import { machineSize, readMachineSettings } from "../../stage1-kvm/hypervisors/m
 import { qemuArguments, shareArguments } from "../../stage1-kvm/hypervisors/qemu.ts";
 import { requireKernel } from "../../stage1-kvm/hypervisors/require-kernel.ts";
 import { umlArguments } from "../../stage1-kvm/hypervisors/uml.ts";
-import { networkFile } from "../../stage1-kvm/network/network-file.ts";
 
 const MACHINE: Machine = {
 	uuid: "6d0d2d8c-31d9-456c-b7d4-9c2a0b4d6c11",
@@ -169,31 +168,5 @@ t.test("the caller's parameters for the kernel come last", (t) => {
 	t.strictSame(words.slice(-2), ["a=1", "b"]);
 	const variable = { RKT_HYPERVISOR_EXTRA_KERNEL_PARAMS: "a\nb" };
 	t.throws(() => kernelParameters(false, variable), { code: "kernel-parameters-invalid" });
-	t.end();
-});
-
-t.test("the guest's network file names a way before it leads through it", (t) => {
-	const link = {
-		name: "eth0",
-		mac: "ce:15:02:8d:78:f2",
-		mtu: 1500,
-		addresses: ["10.1.2.3/24"],
-		routes: [
-			{ destination: "0.0.0.0/0", gateway: "10.1.2.1" },
-			{ destination: "10.1.2.1/32", gateway: undefined },
-		],
-	};
-	t.equal(
-		networkFile("box", [link]),
-		[
-			"hostname box",
-			"link ce:15:02:8d:78:f2 1500 eth0",
-			"address eth0 10.1.2.3/24",
-			"route 10.1.2.1/32 - eth0",
-			"route 0.0.0.0/0 10.1.2.1 eth0",
-			"",
-		].join("\n"),
-	);
-	t.equal(networkFile("box", []), "hostname box\n");
 	t.end();
 });

@@ -37,8 +37,8 @@ exec $b httpd -f -p 8080 -h /www
 t.test("the file for the guest", async (t) => {
 	const link = { name: "eth0", mac: "02:00:00:00:00:01", mtu: 1400 };
 	const routes = [
-		{ destination: "0.0.0.0/0", gateway: "10.1.0.1" },
-		{ destination: "10.1.0.1/32", gateway: undefined },
+		{ destination: "0.0.0.0/0", gateway: "10.1.0.1", source: undefined, metric: 0 },
+		{ destination: "10.1.0.1/32", gateway: undefined, source: "10.1.0.2", metric: 7 },
 	];
 	t.equal(
 		networkFile("pod", [{ ...link, addresses: ["10.1.0.2/24", "fd00::2/64"], routes }]),
@@ -47,8 +47,8 @@ t.test("the file for the guest", async (t) => {
 			"link 02:00:00:00:00:01 1400 eth0",
 			"address eth0 10.1.0.2/24",
 			"address eth0 fd00::2/64",
-			"route 10.1.0.1/32 - eth0",
-			"route 0.0.0.0/0 10.1.0.1 eth0",
+			"route 10.1.0.1/32 - 10.1.0.2 7 eth0",
+			"route 0.0.0.0/0 10.1.0.1 - 0 eth0",
 			"",
 		].join("\n"),
 	);
@@ -86,12 +86,12 @@ t.test("a guest on a bridge, on ptp and macvlan", { skip: !fs.existsSync(UML) },
 		if (moduleFiles().length > 0) {
 			t.match(report, /inet6 fd77:6::2\/64/);
 			t.match(report, /default via fd77:6::1 dev eth0/);
-			t.match(report, /\nfd77:6::\/64 dev eth0/);
+			t.match(report, /\nfd77:6::\/64 dev eth0 {2}metric 256\n/);
 			t.equal(await ask("[fd77:6::2]:8080"), PAGE);
 		}
 		t.match(report, /default via 10\.77\.6\.1 dev eth0/);
 		// As ptp has it: others on that network are behind the host.
-		t.match(report, /10\.77\.7\.0\/24 via 10\.77\.7\.1 dev eth1/);
+		t.match(report, /10\.77\.7\.0\/24 via 10\.77\.7\.1 dev eth1 {2}src 10\.77\.7\.2 ?\n/);
 		t.match(report, /\nguest\n$/);
 		t.equal(await ask("10.77.6.2:8080"), PAGE);
 		t.equal(await ask("10.77.7.2:8080"), PAGE);
