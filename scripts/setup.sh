@@ -15,7 +15,7 @@ packages="systemd systemd-container dbus containernetworking-plugins iptables ip
 case $purpose in
 	build) ;;
 	demo) packages="$packages openssl curl" ;;
-	test) packages="$packages openssl busybox-static acl attr zsh fish groff-base jq qemu-system-x86 user-mode-linux e2fsprogs apparmor
+	test) packages="$packages openssl busybox-static acl attr zsh fish groff-base jq qemu-system-x86 user-mode-linux e2fsprogs apparmor checkpolicy
 		docker-registry skopeo umoci buildah" ;;
 	bench) packages="$packages busybox-static time docker-registry skopeo umoci podman" ;;
 	*)

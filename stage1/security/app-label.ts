@@ -1,5 +1,6 @@
+import * as fs from "node:fs";
 import type { AppLimits } from "../../appc/schema/app-isolators.ts";
-import { fail } from "../../lib/errors.ts";
+import { fail, isErrno } from "../../lib/errors.ts";
 import { readTextIfExists } from "../../lib/files.ts";
 
 /** What a security module of the kernel takes for the program that an app becomes. */
@@ -22,7 +23,8 @@ const PROFILES = "/sys/kernel/security/apparmor/profiles";
 
 /**
  * The label of an app from its isolators. Errors: `security-module-missing` where the kernel has no such module, and always
- * with a kernel of the pod's own, which has none; `apparmor-profile-unknown`; `isolators-conflict` for both at once.
+ * with a kernel of the pod's own, which has none; `selinux-context-invalid`; `apparmor-profile-unknown`; `isolators-conflict` for
+ * both at once.
  */
 export function appLabel(
 	app: string,
@@ -37,7 +39,9 @@ export function appLabel(
 	if (selinuxContext !== undefined) {
 		requireModule(app, "selinux", ownKernel);
 		const { user, role, type, level } = selinuxContext;
-		return { module: "selinux", text: `${user}:${role}:${type}:${level}` };
+		const text = `${user}:${role}:${type}:${level}`;
+		requireContext(app, text);
+		return { module: "selinux", text };
 	}
 	if (apparmorProfile === undefined) return undefined;
 	requireModule(app, "apparmor", ownKernel);
@@ -52,6 +56,24 @@ function requireModule(app: string, module: AppLabel["module"], ownKernel: boole
 	fail("security-module-missing", `app ${app} asks for ${name}, which ${kernel} does not have`, {
 		hint: "remove the isolator from the image, or use a host with this security module",
 	});
+}
+
+/** The kernel compares what is written there with its policy. Whoever may not ask learns it when the app starts. */
+const CONTEXT = "/sys/fs/selinux/context";
+
+function requireContext(app: string, context: string): void {
+	try {
+		fs.writeFileSync(CONTEXT, context, { flag: "r+" });
+	} catch (error) {
+		if (!isErrno(error, "EINVAL")) return;
+		fail(
+			"selinux-context-invalid",
+			`app ${app} asks for the SELinux context ${context}, which the policy does not know`,
+			{
+				hint: "see seinfo -t and seinfo -r for what it knows, or correct the isolator of the image",
+			},
+		);
+	}
 }
 
 /** Where the list cannot be read, and for names of stacks and namespaces, the kernel decides when the app starts. */

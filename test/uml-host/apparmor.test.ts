@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
-import t, { type Test } from "tap";
-import { type BusyboxHost, createBusyboxHost, firstUuid, outputLines } from "../support/busybox-host.ts";
+import t from "tap";
+import { createBusyboxHost, outputLines } from "../support/busybox-host.ts";
 import { onUmlHost } from "../support/on-uml-host.ts";
+import { appAndEnter } from "./app-and-enter.ts";
 
 /** Everything but one file, and by name: whatever else keeps an app from the file is not asked for. */
 const PROFILE = `
@@ -27,12 +28,16 @@ if (onUmlHost(t, ["security=apparmor"], 170)) {
 			app: app("rkt-test", `${LABEL}; ${READ}; echo up; sleep 600`),
 		});
 		await host.addImage("example.com/unknown", { app: app("no-such-profile", "echo ran") });
-		t.test("app and enter are confined by the profile of the isolator", (t) => confined(t, host));
-		t.test("without an isolator a pod is not", async (t) => {
+		await t.test("app and enter are confined by the profile of the isolator", async (t) => {
+			const { app, entered } = await appAndEnter(host, "example.com/confined", `${LABEL}; ${READ}`);
+			t.strictSame(app, ["rkt-test (enforce)", "denied"]);
+			t.strictSame(entered, app);
+		});
+		await t.test("without an isolator a pod is not", async (t) => {
 			const result = await host.shell(`${LABEL}; ${READ}`);
 			t.strictSame(outputLines(result), ["unconfined", "readable"]);
 		});
-		t.test("a profile that is not loaded", async (t) => {
+		await t.test("a profile that is not loaded", async (t) => {
 			const result = await host.rkt(["run", "--net=none", "example.com/unknown"]);
 			t.equal(result.status, 254);
 			const message = "app unknown asks for the AppArmor profile no-such-profile, which is not loaded";
@@ -44,26 +49,4 @@ if (onUmlHost(t, ["security=apparmor"], 170)) {
 			t.equal(result.stdout, "");
 		});
 	});
-}
-
-async function confined(t: Test, host: BusyboxHost): Promise<void> {
-	const pod = host.start(["run", "--net=none", "example.com/confined"]);
-	let output = "";
-	await new Promise<void>((resolve) => {
-		pod.stdout?.on("data", (chunk) => {
-			output += chunk;
-			if (output.includes("up")) resolve();
-		});
-		pod.then(() => resolve());
-	});
-	t.strictSame(outputLines({ status: 0, stdout: output, stderr: "" }), [
-		"rkt-test (enforce)",
-		"denied",
-		"up",
-	]);
-	const uuid = firstUuid((await host.rkt(["list", "--full", "--no-legend"])).stdout);
-	const entered = await host.rkt(["enter", uuid, "/bin/sh", "-c", `${LABEL}; ${READ}`]);
-	t.equal(entered.stdout, "rkt-test (enforce)\ndenied\n", entered.stderr);
-	await host.rkt(["stop", "--force", uuid]);
-	await pod;
 }

@@ -2,7 +2,7 @@
 # What runs on the host whose power goes off: power-loss.sh SCRATCH PROMISED CALL POINT COMMIT
 #
 # Looks at what the last cut has left and says what is wrong, takes it all away, and makes CALL: `archive`, `layers`,
-# `prepare` or `nothing`. It dies at the crash point POINT; `end` is none, and a number the milliseconds until the cut.
+# `prepare`, `remove` or `nothing`. It dies at the crash point POINT; `end` is none, and a number the milliseconds until the cut.
 # With COMMIT somebody else makes the file system write its journal then, which knows of files whose content it has not
 # written. PROMISED is what was complete before the last cut.
 scratch=$1 promised=$2 call=$3 point=$4 commit=$5
@@ -21,11 +21,11 @@ fetch() {
 	case $2 in
 		archive) "$1" --insecure-options=image fetch "$scratch/image.aci" ;;
 		layers) "$1" --insecure-options=image fetch "oci:$scratch/layout:app" ;;
-	esac >/run/said
+	esac
 }
 
 prepare() {
-	"$1" prepare --quiet example.com/archive localhost/layout >/run/said
+	"$1" prepare --quiet example.com/archive localhost/layout
 }
 
 # Every image that is there is whole, and so is every pod.
@@ -60,17 +60,29 @@ clear() {
 	[ -z "$rest" ] || wrong "left over: $rest"
 }
 
+# What must be there after the next cut.
+promise() {
+	echo "promised $1" >&3
+}
+
 # Ends with 137 when it met its crash point.
 make_call() {
 	case $call in
 		prepare)
-			fetch dist/rkt archive && echo "promised archive" && fetch dist/rkt layers && echo "promised layers" &&
+			fetch dist/rkt archive && promise archive && fetch dist/rkt layers && promise layers &&
 				prepare dist/test-build/rkt
 			;;
+		remove)
+			fetch dist/rkt archive && fetch dist/rkt layers && prepare dist/rkt &&
+				dist/test-build/rkt gc --grace-period=0s --expire-prepared=0s &&
+				dist/test-build/rkt image rm example.com/archive localhost/layout &&
+				dist/test-build/rkt image gc --grace-period=0s
+			;;
 		*) fetch dist/test-build/rkt "$call" ;;
-	esac
+	esac >/run/made
 }
 
+exec 3>&1
 look
 repair
 clear
@@ -82,7 +94,7 @@ case $point in
 esac
 make_call
 case $? in
-	0) echo "promised $call" ;;
+	0) promise "$call" ;;
 	137) ;;
 	*) wrong "$call failed" ;;
 esac

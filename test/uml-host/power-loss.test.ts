@@ -10,9 +10,11 @@ import { writeOciLayout } from "../support/oci-layout.ts";
 import { createRandom } from "../support/random-layers.ts";
 import { readSourceFiles } from "../support/source-files.ts";
 
+type Call = "archive" | "layers" | "prepare" | "remove";
+
 /** What test/uml-host/power-loss.sh does, and when the power goes off. */
 interface Cut {
-	readonly call: "archive" | "layers" | "prepare" | "nothing";
+	readonly call: Call | "nothing";
 	/** A crash point, `end`, or milliseconds. */
 	readonly point: string;
 	/** Has the journal of the file system written just before. */
@@ -51,15 +53,20 @@ function randomCuts(): Cut[] {
 	const random = createRandom(SEED);
 	const oneOf = <T>(values: readonly T[]): T => values[random(values.length)] as T;
 	return Array.from({ length: ROUNDS }, () => {
-		const call = oneOf(["archive", "layers", "prepare"] as const);
+		const call = oneOf(["archive", "layers", "prepare", "remove"] as const);
 		const point = oneOf([...crashPoints(call), "end", String(random(3000))]);
 		return { call, point, commit: random(2) === 0 };
 	});
 }
 
 /** Those that a call meets, by the beginnings of their names. */
-function crashPoints(call: "archive" | "layers" | "prepare"): string[] {
-	const names = { archive: "import|tree", layers: "oci|layer|import", prepare: "embryo|prepare|tree" }[call];
+function crashPoints(call: Call): string[] {
+	const names = {
+		archive: "import|tree",
+		layers: "oci|layer|import",
+		prepare: "embryo|prepare|tree",
+		remove: "remove|layer-moved|tree-unmarked|garbage|delete",
+	}[call];
 	const pattern = new RegExp(`\\bcrashPoint\\("((?:${names})[^"]*)"\\)`, "g");
 	return readSourceFiles().flatMap(({ text }) =>
 		[...text.matchAll(pattern)].map((match) => match[1] as string),
