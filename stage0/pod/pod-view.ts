@@ -14,6 +14,7 @@ import { readInsecureOptions } from "./insecure-record.ts";
 import type { ObservedPod } from "./pod-lock.ts";
 import { type LooseApp, type LoosePodManifest, readPodManifest } from "./read-manifest.ts";
 import { isAfterRun, lacksManifest, type PodState } from "./states.ts";
+import { formatUserRange, readUserRange } from "./user-range.ts";
 
 /** What `list` and `status` show of a pod. */
 export interface PodView {
@@ -33,6 +34,8 @@ export interface PodView {
 	readonly readOutOfMemory: () => ReadonlySet<string>;
 	/** Security features that it was started without. */
 	readonly readInsecureOptions: () => readonly string[];
+	/** The range of ids of the host that its users are; undefined for the host's own. */
+	readonly readPrivateUsers: () => string | undefined;
 	/** What could not be read. */
 	readonly problems: readonly unknown[];
 }
@@ -62,6 +65,10 @@ export function viewPod(pod: ObservedPod): PodView {
 		readPid: () => (hasRun ? readRecordedProcess(directory)?.pid : undefined),
 		readExitStatuses: () => (hasRun ? readExitStatuses(directory, apps) : new Map()),
 		readOutOfMemory: () => (hasRun ? readOutOfMemory(directory, apps) : new Set()),
+		readPrivateUsers: () => {
+			const range = readUserRange(directory);
+			return range && formatUserRange(range);
+		},
 		readInsecureOptions: () => (hasRun ? readInsecureOptions(directory) : []),
 		problems,
 	};
@@ -89,6 +96,7 @@ export function toPodJson(view: PodView): Record<string, unknown> {
 		user_annotations: manifest?.userAnnotations,
 		user_labels: manifest?.userLabels,
 		insecure_options: view.readInsecureOptions(),
+		private_users: view.readPrivateUsers(),
 	});
 }
 

@@ -348,8 +348,24 @@ t.test("rkt run", async (t) => {
 		t.equal(await shifted("--private-users=no"), false, "the flag counts more");
 		configure("auto");
 		t.equal(await shifted(), true, "auto");
+		const prepare = async (): Promise<string> =>
+			(
+				await host.rkt(["prepare", "--quiet", BUSYBOX, "--exec=/bin/cat", "--", "/proc/self/uid_map"])
+			).stdout.trim();
+		const uuid = await prepare();
 		configure("off");
 		t.equal(await shifted(), false, "off");
+		t.match((await host.rkt(["run-prepared", "--net=none", uuid])).stdout, /0\s+[1-9]\d{4,}\s+65536/);
+		t.match((await host.rkt(["status", uuid])).stdout, /^private-users=\d+:65536$/m);
+		const without = await prepare();
+		configure("on");
+		t.match(
+			(await host.rkt(["run-prepared", "--net=none", without])).stdout,
+			/0\s+0\s+4294967295/,
+			"as it was prepared",
+		);
+		t.notMatch((await host.rkt(["status", "--format=json", without])).stdout, /private_users/);
+		configure("off");
 		t.equal(await shifted("--private-users=true"), true, "rkt's own words");
 		t.equal((await host.shell("true", { pod: ["--private-users=perhaps"] })).status, 254);
 		configure("sometimes");

@@ -114,6 +114,7 @@ function statusText(view: PodView): string {
 	const pid = view.readPid();
 	const statuses = state === "running" ? [] : [...view.readExitStatuses()];
 	const insecure = view.readInsecureOptions();
+	const privateUsers = view.readPrivateUsers();
 	const outOfMemory = state === "running" ? [] : [...view.readOutOfMemory()];
 	const lines = [
 		`state=${state}`,
@@ -122,6 +123,7 @@ function statusText(view: PodView): string {
 		...(WITH_NETWORKS.includes(state) ? [`networks=${formatNetworks(view.networks)}`] : []),
 		...(pid === undefined ? [] : [`pid=${pid}`]),
 		`exited=${EXITED.includes(state)}`,
+		...(privateUsers === undefined ? [] : [`private-users=${privateUsers}`]),
 		...(insecure.length > 0 ? [`insecure-options=${insecure.join(",")}`] : []),
 		...statuses.map(([app, status]) => `app-${app}=${status}`),
 		...(outOfMemory.length > 0 ? [`oom-killed=${outOfMemory.join(",")}`] : []),
