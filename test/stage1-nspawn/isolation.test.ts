@@ -196,25 +196,33 @@ t.test("an app that tells systemd when it is ready", async (t) => {
 });
 
 t.test("a socket of the host's systemd reaches the app", async (t) => {
-	const port = { name: "web", protocol: "tcp", port: 80, socketActivated: true };
-	const script =
-		"echo fds=$LISTEN_FDS pid=$(( LISTEN_PID == $$ )); ls /proc/self/fd | tr '\\n' ' '; echo; exec sleep 100";
-	const pod = stage0.prepare([shell(script, { ports: [port] })], {
-		ports: [{ name: "web", hostPort: 18999 }],
-	});
-	t.teardown(() => stage0.remove(pod));
-	const child = spawn("systemd-socket-activate", ["-l", "18999", "--", ...stage0.startCommand(pod)], {
-		stdio: ["ignore", "pipe", "pipe"],
-	});
-	let output = "";
-	child.stdout?.on("data", (chunk) => {
-		output += chunk;
-	});
-	await waitFor("the socket", () => canConnect(18999));
-	await waitFor("the app", () => appLines(output).length >= 2);
-	t.strictSame(appLines(output), ["fds=1 pid=1", "0 1 2 3 4"]);
-	child.kill("SIGTERM");
-	await new Promise((resolve) => child.on("close", resolve));
+	const users = createMiniStage0(
+		path.join(directory, "socket-users"),
+		image,
+		await openMiniUsers(1_000_079_360),
+	);
+	const hosts = { 18999: stage0, 19001: users };
+	for (const [number, host] of Object.entries(hosts)) {
+		const port = { name: "web", protocol: "tcp", port: 80, socketActivated: true };
+		const script =
+			"echo fds=$LISTEN_FDS pid=$(( LISTEN_PID == $$ )); ls /proc/self/fd | tr '\\n' ' '; echo; exec sleep 100";
+		const pod = host.prepare([shell(script, { ports: [port] })], {
+			ports: [{ name: "web", hostPort: Number(number) }],
+		});
+		t.teardown(() => host.remove(pod));
+		const child = spawn("systemd-socket-activate", ["-l", number, "--", ...host.startCommand(pod)], {
+			stdio: ["ignore", "pipe", "pipe"],
+		});
+		let output = "";
+		child.stdout?.on("data", (chunk) => {
+			output += chunk;
+		});
+		await waitFor("the socket", () => canConnect(Number(number)));
+		await waitFor("the app", () => appLines(output).length >= 2);
+		t.strictSame(appLines(output), ["fds=1 pid=1", "0 1 2 3 4"]);
+		child.kill("SIGTERM");
+		await new Promise((resolve) => child.on("close", resolve));
+	}
 });
 
 function canConnect(port: number): Promise<boolean> {

@@ -1,9 +1,9 @@
 import * as fs from "node:fs";
 import { fail, isErrno } from "../../../lib/errors.ts";
-import { writeStdout } from "../../../lib/log.ts";
 import { podManifestPath } from "../../../stage1/pod-paths.ts";
 import { observePod } from "../../pod/pod-lock.ts";
 import type { Handler } from "../command.ts";
+import { writeJson } from "../output/print-json.ts";
 import { readPodArgument, readUuidFileOption } from "../pod-argument.ts";
 import { EXIT_FAILURE } from "../program.ts";
 import { findDataDirectory, loadSyscall } from "../workspace.ts";
@@ -20,7 +20,7 @@ export const catManifest: Handler = async (context, { options, args }) => {
 	const { parsePodManifest } = await import("../../../appc/schema/pod-manifest.ts");
 	const { serializeManifest } = await import("../../../appc/schema/serialize.ts");
 	const indent = options.on("pretty-print") ? "\t" : undefined;
-	writeStdout(`${serializeManifest(parsePodManifest(text, file), indent)}\n`);
+	writeJson(serializeManifest(parsePodManifest(text, file), indent));
 	return 0;
 };
 

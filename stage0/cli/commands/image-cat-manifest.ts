@@ -1,6 +1,6 @@
-import { writeStdout } from "../../../lib/log.ts";
 import type { Handler } from "../command.ts";
 import { findImage } from "../find-image.ts";
+import { writeJson } from "../output/print-json.ts";
 import { findDataDirectory, loadSyscall } from "../workspace.ts";
 
 /** `rkt image cat-manifest`. */
@@ -9,6 +9,6 @@ export const catImageManifest: Handler = async (context, { options, args }) => {
 	const { serializeManifest } = await import("../../../appc/schema/serialize.ts");
 	const store = openStore(findDataDirectory(context), await loadSyscall());
 	const manifest = await store.manifest(findImage(store, args[0] as string));
-	writeStdout(`${serializeManifest(manifest, options.on("pretty-print") ? "\t" : undefined)}\n`);
+	writeJson(serializeManifest(manifest, options.on("pretty-print") ? "\t" : undefined));
 	return 0;
 };
