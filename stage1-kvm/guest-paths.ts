@@ -10,5 +10,7 @@ export const GUEST_SYSCTL_FILE = "/rkt/vm/sysctl";
 export const GUEST_MOUNTS_FILE = "/rkt/vm/mounts";
 /** The exit status of the pod, which the guest writes before it powers off. */
 export const GUEST_POD_STATUS = "/rkt/pod-status";
+/** Beside a kernel: the programs that all pods execute, which are in the guest's memory when it starts. */
+export const PROGRAMS_ARCHIVE = "programs.cpio";
 /** Runs the agent; names with an underscore cannot be those of an app. */
 export const AGENT_SERVICE = "rkt_agent.service";

@@ -19,15 +19,26 @@ const packages = "^linux-image-6\\.1[2-9]\\.[0-9]+\\+deb12-cloud-amd64$";
 const modules = ["virtio_net", "virtio_blk", "virtio_rng"];
 
 /**
+ * Nobody reads these types, which the kernel takes more time to check than for all the rest of a module. The signature goes
+ * too, as everything behind the last section; the guest demands none.
+ */
+const withoutDebugging = ["--strip-debug", "--remove-section=.BTF", "--remove-section=.BTF.base"];
+
+/**
  * Makes dist/guest-kernel from the distribution's kernel package, which is unpacked and not installed: the kernel without
  * its compression, which emulation would pay for at every start; the modules in the order in which they are loaded; and
- * kernel.json, which says what it is. Kept until there is another version of the package. Gives the files written.
+ * kernel.json, which says what it is. Kept until there is another version of the package or of this recipe. Gives the files
+ * written.
  */
 export function prepareGuestKernel() {
 	const name = newestPackage() ?? updatedPackage();
 	if (name === undefined) throw new Error(`Debian's package lists name no kernel ${packages}`);
 	const record = `${target}/kernel.json`;
-	if (existsSync(record) && JSON.parse(readFileSync(record, "utf8")).package === name) return [];
+	const recipe = createHash("sha256")
+		.update(readFileSync(import.meta.filename))
+		.digest("hex");
+	const last = existsSync(record) ? JSON.parse(readFileSync(record, "utf8")) : {};
+	if (last.package === name && last.recipe === recipe) return [];
 	mkdirSync("dist", { recursive: true });
 	const work = mkdtempSync("dist/kernel-");
 	try {
@@ -44,7 +55,7 @@ export function prepareGuestKernel() {
 		const sha512 = createHash("sha512").update(kernel).digest("hex");
 		writeFileSync(
 			path.join(made, "kernel.json"),
-			`${JSON.stringify({ version, package: name, sha512 }, null, "\t")}\n`,
+			`${JSON.stringify({ version, package: name, sha512, recipe }, null, "\t")}\n`,
 		);
 		rmSync(target, { recursive: true, force: true });
 		renameSync(made, target);
@@ -99,7 +110,9 @@ function copyModules(base, directory) {
 		const packed = readFileSync(path.join(base, file));
 		const module = file.endsWith(".xz") ? run("xz", ["-dc"], { input: packed }) : packed;
 		for (const needed of dependencies(module)) add(needed);
-		writeFileSync(path.join(directory, `${name}.ko`), module);
+		const target = path.join(directory, `${name}.ko`);
+		writeFileSync(target, module);
+		run("objcopy", [...withoutDebugging, target]);
 		order.push(`${name}.ko`);
 	};
 	for (const name of modules) add(name);

@@ -36,6 +36,11 @@
 #define DISKS_VARIABLE "rkt_disks"
 /* Of a hypervisor that gives disks serials of its own: they are in the order of the list. */
 #define ORDER_VARIABLE "rkt_disks_in_order"
+/* Of a machine whose kernel came with the programs of all pods: the type of the file system `root`, which it has not mounted. */
+#define ROOT_VARIABLE "rkt_root"
+/* There, the paths of these programs. */
+#define PROGRAMS "/programs"
+#define NEW_ROOT "/root"
 /* Of a machine that cannot be switched off, and ends when it would start again. */
 #define OFF_VARIABLE "rkt_off"
 
@@ -46,6 +51,28 @@ static void give_up(const char *what)
 	sync();
 	reboot(getenv(OFF_VARIABLE) ? RB_AUTOBOOT : RB_POWER_OFF);
 	_exit(1);
+}
+
+/*
+ * Becomes part of the pod's root, in which the programs that came with the kernel take the places of the same files: the
+ * server of that root would be asked for them again at every start of each, and their pages would be thrown away.
+ */
+static void enter_root(const char *type)
+{
+	FILE *list = fopen(PROGRAMS, "re");
+	char path[256], target[300];
+
+	if (!list || mount("root", NEW_ROOT, type, 0, NULL) < 0)
+		give_up("the pod's root");
+	while (fgets(path, sizeof path, list)) {
+		path[strcspn(path, "\n")] = '\0';
+		snprintf(target, sizeof target, NEW_ROOT "%s", path);
+		if (mount(path, target, NULL, MS_BIND, NULL) < 0)
+			give_up(target);
+	}
+	fclose(list);
+	if (chdir(NEW_ROOT) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0)
+		give_up(NEW_ROOT);
 }
 
 static void mount_file_systems(void)
@@ -232,16 +259,22 @@ static void set_clock(void)
 		close(fd);
 }
 
+/* Microseconds since the kernel began. */
+static int64_t uptime(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 /* What came before the kernel. User-Mode Linux starts at once, and its clock runs ahead of the host's while it boots. */
 static void trace_hypervisor(void)
 {
-	struct timespec t;
 	struct statfs root;
 
-	if (statfs("/", &root) < 0 || root.f_type == HOSTFS_SUPER_MAGIC)
-		return;
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	trace((int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000, "machine hypervisor");
+	if (statfs("/", &root) == 0 && root.f_type != HOSTFS_SUPER_MAGIC)
+		trace(uptime(), "machine hypervisor");
 }
 
 static int is_debugged(void)
@@ -259,13 +292,22 @@ int main(void)
 {
 	static char *const quiet[] = { SYSTEMD, "--log-target=null", "--show-status=0", NULL };
 	static char *const loud[] = { SYSTEMD, NULL };
-	static char *const environment[] = { "PATH=/usr/bin", NULL };
+	/* Only where units are: systemd looks at each of its directories for each unit. */
+	static char *const environment[] = {
+		"PATH=/usr/bin",
+		"SYSTEMD_UNIT_PATH=/etc/systemd/system:/run/systemd/system:/usr/lib/systemd/system",
+		NULL,
+	};
+	const char *root = getenv(ROOT_VARIABLE);
+	int64_t began = uptime();
 
 	umask(0022);
+	if (root)
+		enter_root(root);
 	if (getenv(TRACE_VARIABLE))
 		set_clock();
 	trace_hypervisor();
-	trace(0, "machine kernel");
+	trace(uptime() - began, "machine kernel");
 	mount_file_systems();
 	take_boot_id();
 	open_console();

@@ -1,5 +1,6 @@
 import * as path from "node:path";
 import { createLog } from "../../lib/log.ts";
+import { PROGRAMS_ARCHIVE } from "../guest-paths.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import { findProgram } from "./find-program.ts";
 import { type Hypervisor, type Machine, machineUser } from "./hypervisor.ts";
@@ -39,6 +40,7 @@ function passedFiles({ programs, nics, disks }: Machine): string[] {
 	return [
 		"share",
 		`read:${kernelPath(programs)}`,
+		`read:${path.join(programs, PROGRAMS_ARCHIVE)}`,
 		...nics.map(({ tap }) => `tap:${tap}`),
 		...disks.map(({ node, readOnly }) => `${readOnly ? "read" : "write"}:${node}`),
 	];
@@ -70,7 +72,7 @@ const ACCELERATORS = {
 
 /** qemu(1). Nothing of it comes from an image: names and paths are the host's own. */
 export function qemuArguments(machine: Machine, accelerator: "kvm" | "tcg"): string[] {
-	const firstNic = FIRST_PASSED + 2;
+	const firstNic = FIRST_PASSED + 3;
 	const firstDisk = firstNic + machine.nics.length;
 	return [
 		...ACCELERATORS[accelerator](machine.cpus),
@@ -101,7 +103,7 @@ export function qemuArguments(machine: Machine, accelerator: "kvm" | "tcg"): str
 			"-device",
 			`virtio-blk-pci,drive=disk${index},serial=${name}`,
 		]),
-		...["-kernel", `/proc/self/fd/${FIRST_PASSED + 1}`],
+		...["-kernel", `/proc/self/fd/${FIRST_PASSED + 1}`, "-initrd", `/proc/self/fd/${FIRST_PASSED + 2}`],
 		...["-append", parameters(machine, accelerator).join(" ")],
 	];
 }
@@ -109,9 +111,8 @@ export function qemuArguments(machine: Machine, accelerator: "kvm" | "tcg"): str
 function parameters(machine: Machine, accelerator: "kvm" | "tcg"): string[] {
 	return [
 		"console=hvc0",
-		"root=root",
-		"rootfstype=virtiofs",
-		"rw",
+		"rdinit=/rkt/vm/init",
+		"rkt_root=virtiofs",
 		// Restarts at once, which QEMU is told to take for the end.
 		"panic=-1",
 		"noreplace-smp",

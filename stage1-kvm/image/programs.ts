@@ -38,6 +38,7 @@ const PROGRAMS = {
 		"protocol/notify.c",
 		"protocol/frames.c",
 	],
+	"power-off": ["guest/power-off.c"],
 	"memory-watch": ["guest/memory-watch.c", "guest/find-app.c"],
 	init: ["guest/init.c", "guest/network.c", "../stage1/guest/baseline.c", "../stage1/guest/trace.c"],
 } as const satisfies Record<string, readonly string[]>;

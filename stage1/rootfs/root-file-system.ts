@@ -97,6 +97,9 @@ function copySystemd(root: string): void {
 	const programs = SYSTEMD_PROGRAMS.map((name) => `/usr/lib/systemd/${name}`);
 	for (const program of programs) copyInto(root, program);
 	for (const library of new Set(programs.flatMap(librariesOf))) copyInto(root, library);
+	// Without the cache each program looks for each library in every directory.
+	run("/sbin/ldconfig", ["-X", "-r", root]);
+	fs.rmSync(path.join(root, "var/cache"), { recursive: true, force: true });
 }
 
 /** Paths as the loader finds them, with the dynamic loader itself. */

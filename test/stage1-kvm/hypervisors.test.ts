@@ -112,10 +112,10 @@ t.test("QEMU gets files, cards and the channel", (t) => {
 	t.match(text, "size=300M,share=on");
 	t.match(text, "socket,id=control,fd=3");
 	t.match(text, "-chardev socket,id=root,fd=5 ");
-	t.match(text, "-netdev tap,id=net0,fd=7 ");
-	t.match(text, "-kernel /proc/self/fd/6 ");
+	t.match(text, "-netdev tap,id=net0,fd=8 ");
+	t.match(text, "-kernel /proc/self/fd/6 -initrd /proc/self/fd/7 ");
 	t.match(text, "mac=ce:15:02:8d:78:f2,host_mtu=1400");
-	t.match(words.at(-1), /root=root rootfstype=virtiofs rw .*init=\/rkt\/vm\/init .*quiet/);
+	t.match(words.at(-1), /rdinit=\/rkt\/vm\/init rkt_root=virtiofs .*quiet/);
 	t.notMatch(words.at(-1), /rkt\.debug/);
 	t.match(qemuArguments({ ...MACHINE, debug: true }, "kvm").at(-1), /rkt\.debug/);
 	const share = shareArguments({ ...MACHINE, root: "/a,b\\c" });
@@ -142,9 +142,9 @@ t.test("disks are named by their numbers on the host", (t) => {
 	const text = qemuArguments(machine, "tcg").join(" ");
 	t.match(
 		text,
-		"-add-fd fd=8,set=0 -blockdev host_device,node-name=disk0,filename=/dev/fdset/0,read-only=off",
+		"-add-fd fd=9,set=0 -blockdev host_device,node-name=disk0,filename=/dev/fdset/0,read-only=off",
 	);
-	t.match(text, "-add-fd fd=9,set=1 ");
+	t.match(text, "-add-fd fd=10,set=1 ");
 	t.match(text, "-device virtio-blk-pci,drive=disk1,serial=8-16");
 	t.match(text, "read-only=on");
 	t.match(text, " rkt_disks=vda:7-0,vdb:8-16 ");
