@@ -15,8 +15,8 @@ import path from "node:path";
 const target = "dist/guest-kernel";
 /** 6.12 has all that a root on virtiofs needs built in; older ones of Debian would want an initramfs. */
 const packages = "^linux-image-6\\.1[2-9]\\.[0-9]+\\+deb12-cloud-amd64$";
-/** What is not built in and a pod needs, with what these need themselves. */
-const modules = ["virtio_net", "virtio_blk", "virtio_rng"];
+/** What is not built in and a pod needs that has such a device, by its number in the specification of virtio. */
+const modules = { virtio_net: 1, virtio_blk: 2, virtio_rng: 4 };
 
 /**
  * Nobody reads these types, which the kernel takes more time to check than for all the rest of a module. The signature goes
@@ -104,19 +104,20 @@ function copyModules(base, directory) {
 	const files = readdirSync(base, { recursive: true }).filter((file) => /\.ko(\.xz)?$/.test(file));
 	const fileOf = new Map(files.map((file) => [nameOf(file), file]));
 	const order = [];
-	const add = (name) => {
+	const add = (name, device) => {
 		const file = fileOf.get(name);
-		if (file === undefined || order.includes(`${name}.ko`)) return;
+		const line = `${name}.ko ${device}`;
+		if (file === undefined || order.includes(line)) return;
 		const packed = readFileSync(path.join(base, file));
 		const module = file.endsWith(".xz") ? run("xz", ["-dc"], { input: packed }) : packed;
-		for (const needed of dependencies(module)) add(needed);
+		for (const needed of dependencies(module)) add(needed, device);
 		const target = path.join(directory, `${name}.ko`);
 		writeFileSync(target, module);
 		run("objcopy", [...withoutDebugging, target]);
-		order.push(`${name}.ko`);
+		order.push(line);
 	};
-	for (const name of modules) add(name);
-	writeFileSync(path.join(directory, "order"), order.map((file) => `${file}\n`).join(""));
+	for (const [name, device] of Object.entries(modules)) add(name, device);
+	writeFileSync(path.join(directory, "order"), order.map((line) => `${line}\n`).join(""));
 }
 
 function nameOf(file) {

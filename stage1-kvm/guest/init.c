@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,16 +114,40 @@ static void take_boot_id(void)
 		give_up(place);
 }
 
-/* In the order of the list, in which nothing comes before what it needs. */
+/* A bit for each kind of device on the bus of virtio, by its number in the specification; the bus numbers them from 0. */
+static uint64_t virtio_devices(void)
+{
+	char path[64], text[16];
+	uint64_t found = 0;
+
+	for (int i = 0;; i++) {
+		snprintf(path, sizeof path, "/sys/bus/virtio/devices/virtio%d/device", i);
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			return found;
+		ssize_t size = read(fd, text, sizeof text - 1);
+		close(fd);
+		text[size > 0 ? size : 0] = '\0';
+		found |= UINT64_C(1) << (strtoul(text, NULL, 16) & 63);
+	}
+}
+
+/*
+ * In the order of the list, in which nothing comes before what it needs. A number after the name is the kind of device of
+ * virtio without which nobody needs the module.
+ */
 static void load_modules(void)
 {
 	FILE *list = fopen(MODULES "/order", "re");
-	char name[256], path[512];
+	const uint64_t devices = virtio_devices();
+	char line[256], path[512];
 
 	if (!list)
 		return;
-	while (fgets(name, sizeof name, list)) {
-		name[strcspn(name, "\n")] = '\0';
+	while (fgets(line, sizeof line, list)) {
+		char *rest = line, *name = strsep(&rest, " \n");
+		if (rest && *rest && !(devices >> (atoi(rest) & 63) & 1))
+			continue;
 		snprintf(path, sizeof path, MODULES "/%s", name);
 		int fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST))
