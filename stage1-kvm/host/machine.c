@@ -37,6 +37,7 @@ void ask_to_end(struct machine *machine)
 
 void end_machine(struct machine *machine)
 {
+	machine->hypervisor_ended = true;
 	if (machine->hypervisor > 0)
 		kill(machine->hypervisor, SIGKILL);
 	if (machine->helper > 0)
@@ -51,6 +52,13 @@ void lose_streams(struct machine *machine)
 	end_machine(machine);
 }
 
+/* The second is what an init of ours says of its program. */
+static bool is_killed(int status)
+{
+	return (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) ||
+	       (WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGKILL);
+}
+
 /*
  * Without its helper a guest could only wait for ever; but a helper also ends because the hypervisor does, and may be seen
  * first.
@@ -58,11 +66,13 @@ void lose_streams(struct machine *machine)
 bool reap(struct machine *machine)
 {
 	pid_t pid;
+	int status;
 	bool gone = false;
 
-	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == machine->hypervisor) {
 			machine->hypervisor = 0;
+			machine->hypervisor_killed = is_killed(status) && !machine->hypervisor_ended;
 			gone = true;
 		} else if (pid == machine->helper) {
 			machine->helper = 0;

@@ -29,6 +29,10 @@ struct machine {
 	size_t room;
 	bool agent_ready;
 	bool helper_ended;
+	/* The hypervisor was told to end at once. */
+	bool hypervisor_ended;
+	/* Somebody else killed the hypervisor. */
+	bool hypervisor_killed;
 	/* CLOCK_MONOTONIC, in milliseconds: when a hypervisor without its helper is ended; 0 while it has one. */
 	int64_t helper_deadline;
 	struct messages helper_messages;

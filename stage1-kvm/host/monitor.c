@@ -131,6 +131,16 @@ static void trace_end(const char *file)
 		dprintf(fd, "machine off %lld\n", (long long)t.tv_sec * 1000000 + t.tv_nsec / 1000);
 }
 
+static const char *why_ended(const struct machine *machine)
+{
+	if (machine->helper_ended)
+		return ", because the program that serves its files has ended";
+	if (machine->hypervisor_killed)
+		return ", because its hypervisor was killed: by somebody, or by the host's kernel for want of memory, "
+		       "which its log says";
+	return "";
+}
+
 /* The status to end with. */
 static int result(struct machine *machine, const char *file)
 {
@@ -140,8 +150,8 @@ static int result(struct machine *machine, const char *file)
 		return status;
 	messages_read(&machine->helper_messages);
 	const char *said = machine->helper_ended ? messages_last(&machine->helper_messages) : "";
-	dprintf(2, "monitor: the virtual machine ended before the pod had a status%s%s%s\n",
-		machine->helper_ended ? ", because the program that serves its files has ended" : "", *said ? ": " : "", said);
+	const char *why = why_ended(machine);
+	dprintf(2, "monitor: the virtual machine ended before the pod had a status%s%s%s\n", why, *said ? ": " : "", said);
 	return FAILED;
 }
 

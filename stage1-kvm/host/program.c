@@ -37,13 +37,14 @@ static void set_streams(int output)
 static void be_init(void)
 {
 	pid_t program = fork(), ended;
+	int status = 0;
 
 	if (program == 0)
 		return;
 	syscall(SYS_close_range, 0, ~0u, 0);
-	while (program > 0 && (ended = wait(NULL)) != program && (ended > 0 || errno == EINTR))
+	while (program > 0 && (ended = wait(&status)) != program && (ended > 0 || errno == EINTR))
 		;
-	_exit(FAILED);
+	_exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : FAILED);
 }
 
 static void execv_in_jail(char **words)

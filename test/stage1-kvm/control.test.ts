@@ -204,7 +204,7 @@ t.test("what ends the machine or its helper ends the pod", async (t) => {
 		const ending = await within(2000, victim, pod.ended);
 		t.equal(ending.status, 254, victim);
 		t.match(ending.stderr, /^monitor: [^\n]+\n$/, "one line");
-		if (victim === "helper") t.match(ending.stderr, /files/, "says that it was the helper");
+		t.match(ending.stderr, victim === "helper" ? /files has ended/ : /hypervisor was killed/, "says which");
 		t.match(await within(2000, "the client", clientEnding), { status: 254 });
 	}
 });
