@@ -7,12 +7,15 @@ import type { Case } from "./measure.ts";
 export interface Contestant {
 	readonly name: string;
 	readonly command: readonly string[];
+	/** Its data directory. */
+	readonly data: string;
 }
 
 export function rktContestant(name: string, program: string, directory: string): Contestant {
 	const own = path.join(directory, name.replaceAll(/\W/g, "-"));
 	fs.mkdirSync(own, { recursive: true });
-	return { name, command: [program, `--dir=${own}/data`, `--local-config=${own}/etc`] };
+	const data = path.join(own, "data");
+	return { name, command: [program, `--dir=${data}`, `--local-config=${own}/etc`], data };
 }
 
 /** Runs it now, unmeasured; throws when it fails. */

@@ -5,8 +5,10 @@ import type { Store } from "../store/store.ts";
 import type { OciImage, OciLayer } from "./image-source.ts";
 import { type WatchedStream, watchStream } from "./watched-stream.ts";
 
-/** While one waits for the network or the disk, the other one works; a third costs memory and saves no time. */
-const PARALLEL = 2;
+/** While one waits for the network, the other one works; a third costs memory and saves no time. */
+const MAX_READ_AT_ONCE = 2;
+/** With those that were read and only have to reach the disk. */
+const MAX_AT_ONCE = 4;
 /** What is read of a layer that was refused, to tell whether it was only damaged on its way. */
 const MAX_JUDGED_BYTES = 256 * 1024 * 1024;
 
@@ -32,15 +34,29 @@ export async function importLayers(image: OciImage, options: ImportLayersOptions
 	const wanted = distinctLayers(image);
 	const progress = startProgress(image, wanted, options);
 	const work: Work = { ...options, image, progress, bytes: 0, failure: undefined };
-	const worker = async (): Promise<void> => {
+	const begun = new Set<Promise<void>>();
+	/** Until the layer is read; by then it may not be in the store yet. */
+	const readOne = (index: number): Promise<void> =>
+		new Promise((onRead) => {
+			const all = importLayer(index, work, onRead)
+				.catch((error) => {
+					work.failure ??= { error };
+				})
+				.finally(() => {
+					begun.delete(all);
+					onRead();
+				});
+			begun.add(all);
+		});
+	const reader = async (): Promise<void> => {
 		for (let index = wanted.shift(); index !== undefined && !work.failure; index = wanted.shift()) {
-			await importLayer(index, work).catch((error) => {
-				work.failure ??= { error };
-			});
+			await readOne(index);
+			while (begun.size >= MAX_AT_ONCE) await Promise.race(begun);
 		}
 	};
 	try {
-		await Promise.all(Array.from({ length: PARALLEL }, worker));
+		await Promise.all(Array.from({ length: MAX_READ_AT_ONCE }, reader));
+		await Promise.all(begun);
 	} finally {
 		progress?.finish();
 	}
@@ -68,17 +84,17 @@ function startProgress(
 	return createProgress(`${label}, ${count}`, total);
 }
 
-async function importLayer(index: number, work: Work): Promise<void> {
+async function importLayer(index: number, work: Work, onRead: () => void): Promise<void> {
 	const before = work.bytes;
 	try {
-		await ensureLayer(index, work);
+		await ensureLayer(index, work, onRead);
 	} catch (error) {
 		if (!isErrno(error, "oci-digest-mismatch", "oci-size-mismatch") || work.failure) throw error;
 		// The beginning may be of an earlier download, or a proxy may have spoilt it.
 		const { digest } = layerAt(work.image, index).descriptor;
 		work.log.info(`layer ${digest} is not what it should be, reading all of it again`);
 		work.bytes = before;
-		await ensureLayer(index, work);
+		await ensureLayer(index, work, onRead);
 	}
 }
 
@@ -87,7 +103,7 @@ function layerAt({ layers, source }: OciImage, index: number): OciLayer {
 }
 
 /** A stream that is not what it should be matters more than what could not be done with it. */
-async function ensureLayer(index: number, work: Work): Promise<void> {
+async function ensureLayer(index: number, work: Work, onRead: () => void): Promise<void> {
 	const { image, store } = work;
 	const { descriptor, diffId } = layerAt(image, index);
 	let stream: WatchedStream | undefined;
@@ -97,7 +113,10 @@ async function ensureLayer(index: number, work: Work): Promise<void> {
 			checkedDigest: descriptor.digest,
 			source: `layer ${descriptor.digest} of ${image.source}`,
 			open: () => {
-				stream = watchStream(image.openLayer(index), (chunk) => count(chunk, work));
+				stream = watchStream(image.openLayer(index), {
+					onChunk: (chunk) => count(chunk, work),
+					onEnd: onRead,
+				});
 				return stream.chunks;
 			},
 		});

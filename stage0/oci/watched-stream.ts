@@ -10,8 +10,14 @@ export interface WatchedStream {
 	close(): Promise<void>;
 }
 
-/** `onChunk` sees every piece first; what it throws ends the stream. */
-export function watchStream(source: AsyncIterable<Buffer>, onChunk: (chunk: Buffer) => void): WatchedStream {
+export interface Watcher {
+	/** Sees every piece first; what it throws ends the stream. */
+	onChunk(chunk: Buffer): void;
+	/** Told of the end after the last piece. */
+	onEnd(): void;
+}
+
+export function watchStream(source: AsyncIterable<Buffer>, { onChunk, onEnd }: Watcher): WatchedStream {
 	const iterator = source[Symbol.asyncIterator]();
 	let failure: { readonly error: unknown } | undefined;
 	let ended = false;
@@ -21,6 +27,7 @@ export function watchStream(source: AsyncIterable<Buffer>, onChunk: (chunk: Buff
 		try {
 			const { done, value } = await iterator.next();
 			ended = done === true;
+			if (ended) onEnd();
 			return done ? undefined : value;
 		} catch (error) {
 			failure = { error };

@@ -82,6 +82,59 @@ t.test("layers are read some at once, and each once", async (t) => {
 	t.ok(store.state.most > 1 && store.state.most <= 4, `${store.state.most} at once`);
 });
 
+t.test("the next layers are read while those before are written to the disk", async (t) => {
+	const texts = Array.from({ length: 9 }, (_, index) => `layer-${index}`);
+	const store = storeOf();
+	let reading = 0;
+	let most = 0;
+	const waiting: (() => void)[] = [];
+	const slow = {
+		hasLayer: () => false,
+		ensureLayer: async (layer: LayerSource) => {
+			await store.ensureLayer(layer);
+			await new Promise<void>((resolve) => waiting.push(resolve));
+		},
+	};
+	async function* counted(bytes: Buffer): AsyncGenerator<Buffer> {
+		most = Math.max(most, ++reading);
+		yield* chunked(bytes);
+		reading--;
+	}
+	const image = imageOf(texts, (_, right) => counted(right));
+	const imported = importLayers(image, { store: slow, log });
+	const settle = () => new Promise((resolve) => setTimeout(resolve, 30));
+	await settle();
+	t.equal(store.kept.size, 4, "four, and no more wait for the disk");
+	waiting.shift()?.();
+	await settle();
+	t.equal(store.kept.size, 5, "one makes room for one");
+	while (waiting.length > 0) {
+		for (const written of waiting.splice(0)) written();
+		await settle();
+	}
+	t.equal(await outcome(imported), "ok");
+	t.equal(store.kept.size, 9);
+	t.equal(most, 2, "two are read at once");
+});
+
+t.test("an error while a layer is written to the disk comes out when nothing goes on any more", async (t) => {
+	const store = storeOf();
+	let going = 0;
+	const failing = {
+		hasLayer: () => false,
+		ensureLayer: async (layer: LayerSource) => {
+			going++;
+			await store.ensureLayer(layer);
+			await new Promise((resolve) => setTimeout(resolve, layer.diffId === sha256("first") ? 1 : 20));
+			going--;
+			if (layer.diffId === sha256("first")) throw new RktError("disk-full", "no space left");
+		},
+	};
+	const result = importLayers(imageOf(["first", "second", "third"]), { store: failing, log });
+	t.equal(await outcome(result), "disk-full");
+	t.equal(going, 0);
+});
+
 t.test("a layer that came wrong once is read again, and no more than once", async (t) => {
 	let attempts = 0;
 	const spoilt = (until: number) =>
