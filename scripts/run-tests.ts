@@ -26,7 +26,7 @@ async function main(patterns: readonly string[]): Promise<number> {
 		/^test\/(functional|packaging|stage1-kvm|systemd-host|escapes\/vm-|fuzz\/unit-)/.test(file),
 	);
 	const unit = files.filter((file) => !functional.includes(file));
-	await runAll(unit, 2, 3 * MINUTE, report.add);
+	await runAll(unit, 2, 5 * MINUTE, report.add);
 	await runAll(functional, 1, 10 * MINUTE, report.add);
 	return report.close();
 }

@@ -2,9 +2,9 @@
 # What runs on the host whose power goes off: power-loss.sh SCRATCH PROMISED CALL POINT COMMIT
 #
 # Looks at what the last cut has left and says what is wrong, takes it all away, and makes CALL: `archive`, `layers`,
-# `prepare`, `remove` or `nothing`. It dies at the crash point POINT; `end` is none, and a number the milliseconds until the cut.
-# With COMMIT somebody else makes the file system write its journal then, which knows of files whose content it has not
-# written. PROMISED is what was complete before the last cut.
+# `prepare`, `run`, `remove` or `nothing`. It dies at the crash point POINT; `end` is none, and a number the milliseconds
+# until the cut. With COMMIT somebody else makes the file system write its journal then, which knows of files whose
+# content it has not written. PROMISED is what was complete before the last cut.
 scratch=$1 promised=$2 call=$3 point=$4 commit=$5
 data=/var/lib/rkt
 
@@ -71,6 +71,10 @@ make_call() {
 		prepare)
 			fetch dist/rkt archive && promise archive && fetch dist/rkt layers && promise layers &&
 				prepare dist/test-build/rkt
+			;;
+		run)
+			fetch dist/rkt archive && promise archive && fetch dist/rkt layers && promise layers &&
+				dist/test-build/rkt run --net=none example.com/archive localhost/layout
 			;;
 		remove)
 			fetch dist/rkt archive && fetch dist/rkt layers && prepare dist/rkt &&

@@ -10,7 +10,7 @@ import { writeOciLayout } from "../support/oci-layout.ts";
 import { createRandom } from "../support/random-layers.ts";
 import { readSourceFiles } from "../support/source-files.ts";
 
-type Call = "archive" | "layers" | "prepare" | "remove";
+type Call = "archive" | "layers" | "prepare" | "run" | "remove";
 
 /** What test/uml-host/power-loss.sh does, and when the power goes off. */
 interface Cut {
@@ -23,7 +23,7 @@ interface Cut {
 
 const ROUNDS = Number(process.env.RKT_POWER_LOSS_ROUNDS ?? "2");
 const SEED = Number(process.env.RKT_POWER_LOSS_SEED ?? Date.now() % 100_000);
-const BOOT_SECONDS = 120;
+const BOOT_SECONDS = 250;
 
 t.setTimeout((ROUNDS + 4) * BOOT_SECONDS * 1000);
 t.test("what a power cut leaves is whole or gone", async (t) => {
@@ -53,8 +53,8 @@ function randomCuts(): Cut[] {
 	const random = createRandom(SEED);
 	const oneOf = <T>(values: readonly T[]): T => values[random(values.length)] as T;
 	return Array.from({ length: ROUNDS }, () => {
-		const call = oneOf(["archive", "layers", "prepare", "remove"] as const);
-		const point = oneOf([...crashPoints(call), "end", String(random(3000))]);
+		const call = oneOf(["archive", "layers", "prepare", "run", "remove"] as const);
+		const point = oneOf([...crashPoints(call), "end", String(random(6000))]);
 		return { call, point, commit: random(2) === 0 };
 	});
 }
@@ -65,6 +65,7 @@ function crashPoints(call: Call): string[] {
 		archive: "import|tree",
 		layers: "oci|layer|import",
 		prepare: "embryo|prepare|tree",
+		run: "run|prepare",
 		remove: "remove|layer-moved|tree-unmarked|garbage|delete",
 	}[call];
 	const pattern = new RegExp(`\\bcrashPoint\\("((?:${names})[^"]*)"\\)`, "g");
