@@ -9,8 +9,8 @@ import * as podPaths from "../stage1/pod-paths.ts";
 import { keepLock } from "../stage1/run/keep-lock.ts";
 import { ownDirectory } from "../stage1/run/own-files.ts";
 import { type PreparedPod, preparePod } from "../stage1/run/prepare-pod.ts";
-import { releasePod } from "../stage1/run/release-pod.ts";
-import { localConfig, makeRunContext, type RunContext } from "../stage1/run/run-context.ts";
+import { undoStart } from "../stage1/run/release-pod.ts";
+import { makeRunContext, type RunContext } from "../stage1/run/run-context.ts";
 import { podSysctls, sysctlText } from "../stage1/security/sysctls.ts";
 import { handOnTrace } from "../stage1/trace.ts";
 import { machineDisks } from "./disks.ts";
@@ -65,10 +65,7 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 			: [];
 		return become(context, commandOf, { prepared, disks, lockFd, registration });
 	} catch (error) {
-		await cgroups?.joined.catch(() => undefined);
-		for (const step of context.wayBack) step();
-		const { podDirectory } = stage1;
-		releasePod({ ...context, podDirectory, uuid: options.uuid, localConfig: localConfig(options) });
+		await undoStart(context, cgroups?.joined);
 		throw error;
 	}
 }

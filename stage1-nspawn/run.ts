@@ -9,8 +9,8 @@ import { parseNetList } from "../stage1/network/net-list.ts";
 import * as podPaths from "../stage1/pod-paths.ts";
 import { keepLock } from "../stage1/run/keep-lock.ts";
 import { type PreparedPod, preparePod } from "../stage1/run/prepare-pod.ts";
-import { releasePod } from "../stage1/run/release-pod.ts";
-import { localConfig, makeRunContext, type RunContext } from "../stage1/run/run-context.ts";
+import { undoStart } from "../stage1/run/release-pod.ts";
+import { makeRunContext, type RunContext } from "../stage1/run/run-context.ts";
 import { type PodSysctls, podSysctls, setSysctls } from "../stage1/security/sysctls.ts";
 import { passedDescriptors } from "../stage1/sockets/passed-sockets.ts";
 import { handOnTrace } from "../stage1/trace.ts";
@@ -49,10 +49,7 @@ export async function run(argv: string[], stage1: Stage1Context): Promise<number
 			domainName: sysctls.domainName,
 		});
 	} catch (error) {
-		await cgroups?.joined.catch(() => undefined);
-		for (const step of context.wayBack) step();
-		const { podDirectory } = stage1;
-		releasePod({ ...context, podDirectory, uuid: options.uuid, localConfig: localConfig(options) });
+		await undoStart(context, cgroups?.joined);
 		throw error;
 	}
 }

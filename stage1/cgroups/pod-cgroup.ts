@@ -120,15 +120,28 @@ function inheritCpuset(parent: string, directory: string): void {
 	}
 }
 
+/** Controllers of version 2 that limit apps. */
+const CONTROLLERS = ["cpu", "memory", "pids", "io"];
+
 /**
  * Lets the cgroups below have the controllers that limit apps. Works at the top, and where no process is left that is not
  * in one of them; elsewhere limits stay with whoever set up the machine.
  */
 function delegateControllers(own: string): void {
 	const available = fs.readFileSync(path.join(own, "cgroup.controllers"), "utf8").trim().split(" ");
-	for (const name of available.filter((candidate) => ["cpu", "memory", "pids", "io"].includes(candidate))) {
+	switchControllers(own, "+", available);
+}
+
+/** The opposite, which fails for those that one of the cgroups below has handed on. */
+export function takeBackControllers(own: string): void {
+	const enabled = readTextIfExists(path.join(own, "cgroup.subtree_control")) ?? "";
+	switchControllers(own, "-", enabled.trim().split(" "));
+}
+
+function switchControllers(own: string, sign: "+" | "-", names: readonly string[]): void {
+	for (const name of names.filter((candidate) => CONTROLLERS.includes(candidate))) {
 		try {
-			fs.writeFileSync(path.join(own, "cgroup.subtree_control"), `+${name}`);
+			fs.writeFileSync(path.join(own, "cgroup.subtree_control"), `${sign}${name}`);
 		} catch (error) {
 			if (!isErrno(error, "EBUSY", "EACCES", "EPERM", "EROFS", "ENOENT", "EINVAL")) throw error;
 		}

@@ -3,7 +3,7 @@ import * as path from "node:path";
 import { fail, isErrno } from "../../lib/errors.ts";
 import { listDirectory, readTextIfExists } from "../../lib/files.ts";
 import { findContainerInits, signalProcess } from "../left-over-processes.ts";
-import { recordedCgroups } from "./pod-cgroup.ts";
+import { recordedCgroups, takeBackControllers } from "./pod-cgroup.ts";
 
 const WAIT_MS = 10_000;
 const POLL_MS = 10;
@@ -31,15 +31,30 @@ export function killPodProcesses(pod: string, uuid: string): void {
 
 /**
  * Removes the cgroups of a pod, whose processes have ended; what does not exist is no error. A start that failed is
- * still in them itself and goes back to where it came from.
+ * still in them itself and goes back to where it came from; where it cannot, they stay.
  */
 export function removePodCgroups(pod: string, uuid: string): void {
 	for (const directory of recordedCgroups(pod, uuid)) {
-		if (processesBelow(directory).includes(process.pid)) {
-			fs.writeFileSync(path.join(path.dirname(directory), "cgroup.procs"), "0");
-		}
-		removeTree(directory);
+		if (!processesBelow(directory).includes(process.pid) || goBack(path.dirname(directory)))
+			removeTree(directory);
 	}
+}
+
+/**
+ * Moves this process to a cgroup. One of version 2 takes none as long as those below have controllers: these are taken back.
+ * False when another pod below uses them.
+ */
+function goBack(directory: string): boolean {
+	for (const prepare of [() => undefined, () => takeBackControllers(directory)]) {
+		prepare();
+		try {
+			fs.writeFileSync(path.join(directory, "cgroup.procs"), "0");
+			return true;
+		} catch (error) {
+			if (!isErrno(error, "EBUSY")) throw error;
+		}
+	}
+	return false;
 }
 
 /** cgroup.kill of cgroup v2 also reaches what forks meanwhile. */

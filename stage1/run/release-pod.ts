@@ -1,3 +1,4 @@
+import { messageOf } from "../../lib/errors.ts";
 import type { Log } from "../../lib/log.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { removePodCgroups } from "../cgroups/remove-cgroups.ts";
@@ -5,6 +6,7 @@ import { removeJournalDirectory } from "../journal.ts";
 import { forgetMachine } from "../machined.ts";
 import { tearDownNetwork } from "../network/tear-down.ts";
 import { ownStage1Root } from "./own-files.ts";
+import { localConfig, type RunContext } from "./run-context.ts";
 
 export interface ReleaseOptions {
 	readonly syscall: Syscall;
@@ -36,4 +38,20 @@ export function releasePod(options: ReleaseOptions): void {
 		}
 	}
 	if (failures.length > 0) throw failures[0];
+}
+
+/**
+ * Takes back what a start that failed has made outside of the pod directory. What fails at that is only told: why the start
+ * failed is what counts. `joined` is the way into the pod's cgroups, which may still be going on.
+ */
+export async function undoStart(context: RunContext, joined: Promise<void> | undefined): Promise<void> {
+	const { syscall, log, pod, options, wayBack } = context;
+	await joined?.catch(() => undefined);
+	for (const step of wayBack) step();
+	try {
+		const { directory: podDirectory } = pod;
+		releasePod({ syscall, log, podDirectory, uuid: options.uuid, localConfig: localConfig(options) });
+	} catch (error) {
+		log.info(`cleaning up after a start that failed: ${messageOf(error)}`);
+	}
 }

@@ -1,7 +1,9 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import t from "tap";
-import { createBusyboxHost } from "../support/busybox-host.ts";
+import { execa } from "execa";
+import t, { type Test } from "tap";
+import { BUSYBOX, type BusyboxHost, createBusyboxHost } from "../support/busybox-host.ts";
+import { distDirectory } from "../support/dist-directory.ts";
 import { onUmlHost } from "../support/on-uml-host.ts";
 import { waitFor } from "../support/wait-for.ts";
 
@@ -15,6 +17,31 @@ function limitOf(uuid: string, file: string): string {
 	return fs
 		.readFileSync(path.join(CGROUPS, scope, "payload/system.slice/busybox.service", file), "utf8")
 		.trim();
+}
+
+/**
+ * The only process of a cgroup starts a pod, so that cgroups below have controllers; when that fails, it gets no way back
+ * before these are taken from them.
+ */
+async function checkFailedStart(t: Test, host: BusyboxHost): Promise<void> {
+	const own = `${CGROUPS}/alone`;
+	fs.mkdirSync(own);
+	const rkt = [path.join(distDirectory(), "rkt"), `--dir=${host.dataDirectory}`];
+	const alone = ["-c", `echo 0 >${own}/cgroup.procs; exec "$@"`, "sh", ...rkt, "run", "--net=none", BUSYBOX];
+	const failed = await execa("sh", [...alone, "--exec=/bin/nothing-here"], { reject: false });
+	t.equal(failed.exitCode, 254);
+	t.match(failed.stderr, /nothing-here/);
+	t.notMatch(failed.stderr, /EBUSY/);
+	t.strictSame(
+		fs.readdirSync(own).filter((name) => name.startsWith("machine")),
+		[],
+		"nothing is left",
+	);
+	t.equal(
+		(await execa("sh", [...alone, "--exec=/bin/true"], { reject: false })).exitCode,
+		0,
+		"and it can be tried again",
+	);
 }
 
 if (onUmlHost(t, [], 120)) {
@@ -55,6 +82,8 @@ if (onUmlHost(t, [], 120)) {
 			stdout,
 			/mknod.*Operation not permitted\n.*device\n.*can't fork: Resource temporarily unavailable/,
 		);
+
+		await checkFailedStart(t, host);
 
 		// Where a process stays that is not the pod's, the kernel gives no controllers to cgroups below.
 		fs.mkdirSync(`${CGROUPS}/shared`);
