@@ -20,8 +20,8 @@ export interface RangeRequest {
 }
 
 /**
- * Chooses a range that no other pod of this data directory and no entry of /etc/subuid and /etc/subgid has, and
- * records it in the pod, all under one lock: two pods never share ids. Errors: `user-ranges-exhausted`.
+ * Chooses a range that no other pod of this data directory and no entry of /etc/subuid and /etc/subgid has, and in which no
+ * account of /etc/passwd and /etc/group is; records it in the pod, all under one lock: two pods never share ids. Errors: `user-ranges-exhausted`.
  */
 export function allocateUserRange({ syscall, dataDirectory, pod }: RangeRequest): UserRange {
 	const locks = path.join(dataDirectory, "locks");
@@ -67,8 +67,19 @@ function overlaps(a: UserRange, b: UserRange): boolean {
 }
 
 function rangesOfHost(): UserRange[] {
-	const text = ["/etc/subuid", "/etc/subgid"].map((file) => readTextIfExists(file) ?? "").join("\n");
-	return parseSubordinates(text);
+	const read = (...files: string[]): string => files.map((file) => readTextIfExists(file) ?? "").join("\n");
+	return [
+		...parseSubordinates(read("/etc/subuid", "/etc/subgid")),
+		...parseAccounts(read("/etc/passwd", "/etc/group")),
+	];
+}
+
+/** Users and groups of the host, passwd(5) and group(5): some have numbers as pods have them. */
+export function parseAccounts(text: string): UserRange[] {
+	return [...text.matchAll(/^[^:\n]+:[^:\n]*:(\d+):/gm)].map((match) => ({
+		shift: Number(match[1]),
+		count: 1,
+	}));
 }
 
 /** subuid(5): `NAME:FIRST:COUNT`. */

@@ -1,10 +1,10 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { build } from "esbuild";
 import t from "tap";
 import { createLinuxSyscall } from "../../../lib/syscall/linux.ts";
-import { allocateUserRange, freeUserRanges } from "../../../stage0/pod/allocate-user-range.ts";
+import { allocateUserRange, freeUserRanges, parseAccounts } from "../../../stage0/pod/allocate-user-range.ts";
 import { podPlace, stateDirectory } from "../../../stage0/pod/pod-directories.ts";
 import { makePodDirectories } from "../../../stage0/pod/transitions.ts";
 import { readUserRange } from "../../../stage0/pod/user-range.ts";
@@ -22,16 +22,21 @@ function newPod(dataDirectory: string, where: "prepare" | "run" = "prepare"): st
 	return directory;
 }
 
+async function buildWorker(directory: string): Promise<string> {
+	const outfile = path.join(directory, "worker.cjs");
+	await build({
+		entryPoints: ["test/stage0/pod/range-worker.ts"],
+		...{ bundle: true, platform: "node", format: "cjs", external: ["koffi"], outfile },
+		define: { __dirname: JSON.stringify(path.resolve("dist")) },
+	});
+	return outfile;
+}
+
 t.test("10,000 ranges for pods of eight processes, none twice", async (t) => {
 	const dataDirectory = fs.mkdtempSync("/dev/shm/rkt-ranges-");
 	t.teardown(() => fs.rmSync(dataDirectory, { recursive: true }));
 	makePodDirectories(dataDirectory);
-	const worker = path.join(dataDirectory, "worker.cjs");
-	await build({
-		entryPoints: ["test/stage0/pod/range-worker.ts"],
-		...{ bundle: true, platform: "node", format: "cjs", external: ["koffi"], outfile: worker },
-		define: { __dirname: JSON.stringify(path.resolve("dist")) },
-	});
+	const worker = await buildWorker(dataDirectory);
 	const work = (): Promise<string[]> =>
 		new Promise((resolve, reject) => {
 			const child = spawn(process.execPath, [worker, dataDirectory, String(EACH)], {
@@ -93,4 +98,29 @@ t.test("what /etc/subuid leaves", async (t) => {
 	t.equal(freeUserRanges("alice:100000:65536\nbob:165536:65536\n"), 28668, "entries at no multiple take two");
 	t.equal(freeUserRanges("all:0:4294967295\n"), 0);
 	t.equal(freeUserRanges("no range\nalice:x:1\n"), 28671);
+});
+
+t.test("accounts of the host are not those of a pod", (t) => {
+	const text =
+		"root:x:0:0:root:/root:/bin/sh\nbig:x:1234567:5:a:b:c\n\ngroup:x:70000:a,b\nno account\n:x:5:\n";
+	t.strictSame(
+		parseAccounts(text).map(({ shift, count }) => [shift, count]),
+		[0, 1234567, 70000].map((id) => [id, 1]),
+	);
+	t.end();
+});
+
+t.test("a range with an account of the host in it is passed over", async (t) => {
+	const dataDirectory = t.testdir();
+	makePodDirectories(dataDirectory);
+	const free = 4711 * 65536;
+	const numbers = Array.from({ length: 0x6fff }, (_, index) => (index + 1) * 65536).filter(
+		(first) => first !== free,
+	);
+	const passwd = path.join(dataDirectory, "passwd");
+	fs.writeFileSync(passwd, numbers.map((first) => `u${first}:x:${first + 65535}:0::/:\n`).join(""));
+	const script = 'mount --bind "$1" /etc/passwd && shift && exec "$@"';
+	const words = [passwd, process.execPath, await buildWorker(dataDirectory), dataDirectory, "1"];
+	const result = spawnSync("unshare", ["--mount", "sh", "-c", script, "sh", ...words], { encoding: "utf8" });
+	t.equal(result.stdout.trim(), String(free), { stderr: result.stderr });
 });
