@@ -32,7 +32,10 @@ prepare() {
 look() {
 	try list
 	try image list
-	for id in $(dist/rkt image list --full --no-legend --fields=id); do try image verify "$id"; done
+	for id in $(dist/rkt image list --full --no-legend --fields=id); do
+		try image verify "$id"
+		case $output in *damaged*) wrong "$output" ;; esac
+	done
 	for uuid in $(dist/rkt list --full --no-legend | awk '/prepared/ { print $1 }' | sort -u); do
 		try run-prepared --net=none "$uuid"
 	done
