@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import type { AciContent } from "../../appc/aci/directory-entries.ts";
 import { crashPoint } from "../../lib/crash-point.ts";
-import { fail } from "../../lib/errors.ts";
+import { fail, isErrno } from "../../lib/errors.ts";
 import { listDirectory } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { type ImageRecord, touchRecord } from "./image-record.ts";
@@ -31,12 +31,16 @@ export interface TreeStore {
 	lowersOf(treeId: string): string[];
 	/**
 	 * The tree of an image with its dependencies; renders it unless that was done before, and marks the image as used.
-	 * Errors: `image-not-found`, `image-damaged`, `tree-not-written`, `disk-full`, `data-directory-unusable`.
+	 * Errors: `image-not-found`, `image-damaged`, `tree-not-written`, `root-required`, `disk-full`,
+	 * `data-directory-unusable`.
 	 */
 	ensureTree(key: string, options?: { readonly rebuild?: boolean }): Promise<RenderedTree>;
 	/** The images that supply the files of an image's tree: it and its dependencies. Error `image-not-found`, also for one of those. */
 	partsOf(key: string): string[];
-	/** Reads every file of a tree and compares it with what was rendered. */
+	/**
+	 * Reads every file of a tree and its layers and compares it with what was rendered; without a tree, the layers alone.
+	 * Error `root-required`.
+	 */
 	verifyTree(key: string): Promise<TreeVerdict>;
 	/**
 	 * Makes a damaged tree anew from the archive of its image, and takes damaged layers out of the store.
@@ -68,6 +72,7 @@ export function createTreeStore(layout: StoreLayout, syscall: Syscall): TreeStor
 		treeOf: (key) => locateTree(layout, requireRecord(layout, key)),
 		ensureTree: async (key, { rebuild = false } = {}) => {
 			const record = requireRecord(layout, key);
+			requireTrees(layout);
 			const { rendered, ...tree } = locateTree(layout, record);
 			if (rendered && !rebuild) {
 				touchRecord(layout, key);
@@ -81,10 +86,13 @@ export function createTreeStore(layout: StoreLayout, syscall: Syscall): TreeStor
 		partsOf: (key) => partsOf(layout, requireRecord(layout, key)),
 		lowersOf: (treeId) => treeLowers(layout, treeId),
 		verifyTree: async (key) => {
-			const treeId = treeIdOf(layout, requireRecord(layout, key));
-			if (!isMarked(layout, treeId)) return { state: "not-rendered" };
-			const { verifyTree } = await import("./verify-tree.ts");
-			return verifyTree(layout, syscall, treeId, true);
+			const record = requireRecord(layout, key);
+			requireTrees(layout);
+			const treeId = treeIdOf(layout, record);
+			const { verifyLayers, verifyTree } = await import("./verify-tree.ts");
+			if (isMarked(layout, treeId)) return verifyTree(layout, syscall, treeId, true);
+			const layers = partsOf(layout, record).flatMap((part) => requireRecord(layout, part).layers ?? []);
+			return layers.length === 0 ? { state: "not-rendered" } : verifyLayers(layout, syscall, layers);
 		},
 		repairTree: async (key, files) => {
 			const record = requireRecord(layout, key);
@@ -134,6 +142,18 @@ function requireRecord(layout: StoreLayout, key: string): ImageRecord {
 	const record = intactRecord(layout, key);
 	if (!record) throw imageNotFound(key);
 	return record;
+}
+
+/** What is rendered is for root alone: it may hold set-user-ID programs. Error `root-required`. */
+function requireTrees({ treeDirectory }: StoreLayout): void {
+	try {
+		fs.accessSync(treeDirectory, fs.constants.R_OK | fs.constants.X_OK);
+	} catch (error) {
+		if (!isErrno(error, "EACCES")) return;
+		fail("root-required", `only root may read and write the rendered images in ${treeDirectory}`, {
+			hint: "run the command as root",
+		});
+	}
 }
 
 function locateTree(layout: StoreLayout, record: ImageRecord): RenderedTree & { rendered: boolean } {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { shortImageID } from "../../appc/types/image-id.ts";
@@ -5,6 +6,7 @@ import { fail } from "../../lib/errors.ts";
 import { lstatIfExists, readTextIfExists, writeFilesDurable } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
 import { layerHex } from "./layer-id.ts";
+import { isUnpacked } from "./layer-presence.ts";
 import type { StoreLayout } from "./layout.ts";
 import { withLock } from "./named-lock.ts";
 import { retireLayer } from "./remove-layer.ts";
@@ -40,13 +42,50 @@ export async function verifyTree(
 	const layers = readTreeLayers(directory);
 	const own = damagedFiles(await checkTree(directory, syscall, readAll), undefined);
 	if (layers === null) own.push({ path: "/", problem: "record" });
-	const ofLayers = (layers ?? []).flatMap((diffId): DamagedFile[] => {
-		const layer = layout.layer(layerHex(diffId));
-		if (!fs.existsSync(layer)) return [{ layer: diffId, path: "/", problem: "missing" }];
-		return damagedFiles(checkWholeTree(layer, syscall, readAll), diffId);
-	});
-	const files = [...own, ...ofLayers];
+	return verdictOf([...own, ...damagedLayers(layout, syscall, layers ?? [], readAll)]);
+}
+
+/** Reads the layers of an image that has no tree: files, or archives that wait to be unpacked. */
+export function verifyLayers(layout: StoreLayout, syscall: Syscall, layers: readonly string[]): TreeVerdict {
+	return verdictOf(damagedLayers(layout, syscall, layers, true));
+}
+
+function verdictOf(files: readonly DamagedFile[]): TreeVerdict {
 	return files.length === 0 ? { state: "verified" } : { state: "damaged", files };
+}
+
+function damagedLayers(
+	layout: StoreLayout,
+	syscall: Syscall,
+	layers: readonly string[],
+	readAll: boolean,
+): DamagedFile[] {
+	return [...new Set(layers)].flatMap((diffId): DamagedFile[] => {
+		const hex = layerHex(diffId);
+		if (isUnpacked(layout, hex)) return damagedFiles(checkWholeTree(layout.layer(hex), syscall, readAll), diffId);
+		const digest = archiveDigest(layout.layerBlob(hex));
+		if (digest === hex) return [];
+		return [{ layer: diffId, path: "/", problem: digest === undefined ? "missing" : "content" }];
+	});
+}
+
+const READ_BYTES = 1024 * 1024;
+
+/** Of the archive that a member of the group left; undefined when there is none. */
+function archiveDigest(file: string): string | undefined {
+	// A member can put anything there.
+	if (!lstatIfExists(file)?.isFile()) return undefined;
+	const hash = createHash("sha256");
+	const fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
+	try {
+		const buffer = Buffer.allocUnsafe(READ_BYTES);
+		for (let length = fs.readSync(fd, buffer); length > 0; length = fs.readSync(fd, buffer)) {
+			hash.update(buffer.subarray(0, length));
+		}
+		return hash.digest("hex");
+	} finally {
+		fs.closeSync(fd);
+	}
 }
 
 /** A tree of an earlier version has a hash of its own kind and no list of files: it gets one. */

@@ -567,6 +567,11 @@ t.test("damage is found, named and not run; the next fetch repairs it", { skip: 
 	t.strictSame(store.treeGc(new Set()), [treeId]);
 	store.gc({ gracePeriodMs: 60_000, keep: new Set() });
 	t.strictSame(retired(), [], "now it is gone");
+	t.strictSame(await store.verifyTree(key), { state: "verified" }, "layers without a tree");
+	fs.writeFileSync(flipped, "twO");
+	t.strictSame(await store.verifyTree(key), { state: "damaged", files: [file] });
+	await rejects(t, store.repairTree(key, [file]), "image-damaged", /were removed/);
+	await addImage(store, "example.com/app", layers);
 	t.strictSame((await store.ensureTree(key)).lowers, lowers);
 });
 
@@ -671,9 +676,19 @@ t.test("members of the group fetch, root unpacks", { skip: !root }, async (t) =>
 	t.equal(fs.statSync(path.join(store.directory, "layerblob", BASE.diffId.slice(7))).mode & 0o7777, 0o660);
 	t.match(worker.run([store.data, "render", key], ids), {
 		status: 254,
-		stderr: /tree-not-written: .*only root/,
+		stderr: /root-required: only root may/,
 	});
 	t.equal(worker.run([store.data, "list"], ids).stdout.trim(), key, "an attempt of a member harms nothing");
+	t.strictSame(await store.verifyTree(key), { state: "verified" }, "archives");
+	const archive = path.join(store.directory, "layerblob", MIDDLE.diffId.slice(7));
+	fs.writeFileSync(archive, Buffer.concat([MIDDLE.tar.subarray(0, -1), Buffer.from("x")]));
+	const wrong = { layer: MIDDLE.diffId, path: "/", problem: "content" };
+	t.strictSame(
+		await store.verifyTree(key),
+		{ state: "damaged", files: [wrong] },
+		"a flipped bit in an archive",
+	);
+	fs.writeFileSync(archive, MIDDLE.tar);
 	const { lowers } = await store.ensureTree(key);
 	await compare(t, "unpacked later", lowers, unpackWithUmoci([BASE, MIDDLE], newDirectory()));
 	t.strictSame(fs.readdirSync(path.join(store.directory, "layerblob")), [], "the archives are gone");
