@@ -37,19 +37,20 @@ export function writeFileAtomic(target: string, data: string | Uint8Array, mode 
 
 /**
  * Writes files of a directory by name and waits until they are on the disk: all at once, so that the file system writes
- * its journal once or twice and not for each. Somebody who looks meanwhile may see parts.
+ * its journal once or twice and not for each. Somebody who looks meanwhile may see parts. `written` are names of files
+ * there that only have to be flushed.
  */
 export async function writeFilesDurable(
 	directory: string,
 	files: Readonly<Record<string, string>>,
-	mode = 0o600,
+	written: readonly string[] = [],
 ): Promise<void> {
 	const paths = Object.entries(files).map(([name, text]) => {
 		const file = path.join(directory, name);
-		fs.writeFileSync(file, text, { mode });
+		fs.writeFileSync(file, text, { mode: 0o600 });
 		return file;
 	});
-	await syncFiles([...paths, directory]);
+	await syncFiles([...paths, ...written.map((name) => path.join(directory, name)), directory]);
 }
 
 /** Flushes files and directories to the disk at once. */

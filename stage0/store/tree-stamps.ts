@@ -2,20 +2,22 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { isErrno } from "../../lib/errors.ts";
 import { readTextIfExists, replaceFile } from "../../lib/files.ts";
+import type { WalkedEntry } from "./tree-walk.ts";
 
 /** Name, inode, time of change in milliseconds and size of each entry of a tree in turn. */
-export type Stamps = readonly (string | number)[];
+type Stamps = readonly (string | number)[];
 
 export const STAMPS_FILE = "stamps";
 
-export function encodeStamps(stamps: Stamps): string {
-	return JSON.stringify(stamps);
+/** What an entry has in the file, between whose brackets commas separate them. */
+export function encodeStamp({ name, stats }: WalkedEntry): string {
+	return JSON.stringify([name, stats.ino, stats.ctimeMs, stats.size]).slice(1, -1);
 }
 
 /** Not flushed, and no error where nothing can be written: without them the tree is read whole once more. */
-export function replaceStamps(directory: string, stamps: Stamps): void {
+export function replaceStamps(directory: string, stamps: readonly string[]): void {
 	try {
-		replaceFile(path.join(directory, STAMPS_FILE), encodeStamps(stamps), 0o600);
+		replaceFile(path.join(directory, STAMPS_FILE), `[${stamps.join(",")}]`, 0o600);
 	} catch (error) {
 		if (!isErrno(error, "ENOSPC", "EDQUOT", "EROFS", "EACCES")) throw error;
 	}

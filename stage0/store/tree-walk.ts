@@ -9,25 +9,28 @@ import {
 	firstName,
 } from "./entry-description.ts";
 import { isKeptAttribute } from "./kept-attributes.ts";
-import type { Stamps } from "./tree-stamps.ts";
 
-export interface TreeDescription {
-	/** In lexical order, directory by directory; `name` is `rootfs` or below it. */
-	readonly lines: readonly { readonly name: string; readonly line: string }[];
-	readonly stamps: Stamps;
-	/** Bytes of file content, a file with several names once. */
-	readonly size: number;
+/** One entry of a tree. */
+export interface WalkedEntry {
+	/** `rootfs` or below it. */
+	readonly name: string;
+	/** Its metadata as JSON, with what is known of its content. */
+	readonly line: string;
+	readonly stats: fs.Stats;
+}
+
+export interface Visitor {
+	readonly content: ContentOf;
+	visit(entry: WalkedEntry): void;
 }
 
 interface Walk {
 	readonly directory: string;
 	readonly syscall: Syscall;
+	readonly visitor: Visitor;
 	readonly buffer: Buffer;
 	readonly links: FirstNames;
-	readonly lines: { name: string; line: string }[];
-	readonly stamps: (string | number)[];
 	size: number;
-	readonly content: ContentOf;
 }
 
 /** What is known of the content of a file. */
@@ -44,33 +47,26 @@ export type ContentOf = (name: string, fd: number, read: () => string) => FileCo
 const READ_BYTES = 1024 * 1024;
 
 /**
- * Reads `rootfs` of a directory whole. A line has the metadata of an entry as JSON, as in rkt's hash of a tree
- * (image.md §9), and the SHA-256 of its content. Times do not count; further names of a file are hard links.
+ * Reads `rootfs` of a directory whole, entry by entry in lexical order, directory by directory; none is kept, so that it
+ * does not matter how many there are. A line has the metadata of an entry as JSON, as in rkt's hash of a tree (image.md
+ * §9), and the SHA-256 of its content. Times do not count; further names of a file are hard links. Returns the bytes of
+ * file content, a file with several names once.
  */
-export function describeTree(directory: string, syscall: Syscall, content: ContentOf): TreeDescription {
-	const walk: Walk = {
-		directory,
-		syscall,
-		buffer: Buffer.allocUnsafe(READ_BYTES),
-		links: new Map(),
-		lines: [],
-		stamps: [],
-		size: 0,
-		content,
-	};
-	visit(walk, "rootfs");
-	return walk;
+export function walkTree(directory: string, syscall: Syscall, visitor: Visitor): number {
+	const buffer = Buffer.allocUnsafe(READ_BYTES);
+	const walk: Walk = { directory, syscall, visitor, buffer, links: new Map(), size: 0 };
+	walkEntry(walk, "rootfs");
+	return walk.size;
 }
 
-function visit(walk: Walk, name: string): void {
+function walkEntry(walk: Walk, name: string): void {
 	const file = `${walk.directory}/${name}`;
 	const stats = fs.lstatSync(file, { throwIfNoEntry: false });
 	if (stats === undefined || stats.isSocket()) return;
 	const first = stats.nlink > 1 && !stats.isDirectory() ? firstName(walk.links, name, stats) : undefined;
-	walk.stamps.push(name, stats.ino, stats.ctimeMs, stats.size);
-	walk.lines.push({ name, line: JSON.stringify(describe(walk, name, stats, first)) });
+	walk.visitor.visit({ name, line: JSON.stringify(describe(walk, name, stats, first)), stats });
 	if (!stats.isDirectory()) return;
-	for (const child of fs.readdirSync(file).sort()) visit(walk, `${name}/${child}`);
+	for (const child of fs.readdirSync(file).sort()) walkEntry(walk, `${name}/${child}`);
 }
 
 function describe(walk: Walk, name: string, stats: fs.Stats, link: string | undefined) {
@@ -93,7 +89,7 @@ function contentOf(walk: Walk, name: string, size: number): FileContent {
 	const fd = fs.openSync(`${walk.directory}/${name}`, flags);
 	walk.size += size;
 	try {
-		return walk.content(name, fd, () => digestContent(fd, walk.buffer));
+		return walk.visitor.content(name, fd, () => digestContent(fd, walk.buffer));
 	} finally {
 		fs.closeSync(fd);
 	}

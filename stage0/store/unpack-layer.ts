@@ -16,7 +16,7 @@ import { createLockedDirectory } from "./locked-directory.ts";
 import { discardDirectory } from "./remove-layer.ts";
 import { createTreeWriter, type TreeWriter } from "./render-tree.ts";
 import { sealTree } from "./seal-tree.ts";
-import { describeForRecord } from "./tree-record.ts";
+import { recordTree } from "./tree-record.ts";
 
 /**
  * Unpacks a layer into a directory of its own and gives it its place when everything is right and on the disk. Call it
@@ -33,10 +33,10 @@ export async function unpackLayer(layout: StoreLayout, syscall: Syscall, layer: 
 		const sealed = sealTree(directory, syscall);
 		const flushed = flushFileSystem(directory);
 		flushed.catch(() => {});
-		const { size, record } = describeForRecord(directory, syscall, sealed);
+		const { size, record, lists } = recordTree(directory, syscall, sealed);
 		await flushed;
 		crashPoint("layer-flushed");
-		await writeFilesDurable(directory, { ...record, ...encodeShape(shape), rendered: "" });
+		await writeFilesDurable(directory, { ...record, ...encodeShape(shape), rendered: "" }, lists);
 		publish(layout, directory, hex, { tarSize: uncompressedBytes, size });
 	} finally {
 		fs.rmSync(directory, { recursive: true, force: true });

@@ -12,12 +12,7 @@ import { withLock } from "./named-lock.ts";
 import { retireLayer } from "./remove-layer.ts";
 import { digestTree } from "./tree-hash.ts";
 import { readTreeLayers } from "./tree-layers.ts";
-import {
-	checkWholeTree,
-	describeForRecord,
-	type TreeCheckResult,
-	type TreeDifference,
-} from "./tree-record.ts";
+import { checkWholeTree, recordTree, type TreeCheckResult, type TreeDifference } from "./tree-record.ts";
 
 /** A file that is not what it was, or with the path `/` and `record` the list of files itself. */
 export interface DamagedFile {
@@ -62,7 +57,8 @@ function damagedLayers(
 ): DamagedFile[] {
 	return [...new Set(layers)].flatMap((diffId): DamagedFile[] => {
 		const hex = layerHex(diffId);
-		if (isUnpacked(layout, hex)) return damagedFiles(checkWholeTree(layout.layer(hex), syscall, readAll), diffId);
+		if (isUnpacked(layout, hex))
+			return damagedFiles(checkWholeTree(layout.layer(hex), syscall, readAll), diffId);
 		const digest = archiveDigest(layout.layerBlob(hex));
 		if (digest === hex) return [];
 		return [{ layer: diffId, path: "/", problem: digest === undefined ? "missing" : "content" }];
@@ -94,7 +90,8 @@ async function checkTree(directory: string, syscall: Syscall, readAll: boolean):
 	if (result.state !== "unrecorded") return result;
 	const { hash } = digestTree(directory, syscall);
 	if (hash !== readTextIfExists(path.join(directory, "hash"))) return { state: "record-damaged" };
-	await writeFilesDurable(directory, describeForRecord(directory, syscall, false).record);
+	const { record, lists } = recordTree(directory, syscall, false);
+	await writeFilesDurable(directory, record, lists);
 	return { state: "intact" };
 }
 

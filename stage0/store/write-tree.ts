@@ -18,7 +18,7 @@ import { DamagedImageError, readBlob, renderTree } from "./render-tree.ts";
 import { sealTree } from "./seal-tree.ts";
 import { flatImages, treeIdOf } from "./tree-images.ts";
 import { treeLowers } from "./tree-layers.ts";
-import { describeForRecord } from "./tree-record.ts";
+import { recordTree } from "./tree-record.ts";
 import { emptyTree } from "./tree-store.ts";
 
 export interface TreeRequest {
@@ -113,11 +113,11 @@ export async function completeTree(
 	const sealed = sealTree(directory, syscall);
 	const flushed = flushFileSystem(directory);
 	flushed.catch(() => {});
-	const { size, record: described } = describeForRecord(directory, syscall, sealed);
+	const { size, record: described, lists } = recordTree(directory, syscall, sealed);
 	await flushed;
 	crashPoint("tree-flushed");
 	const about = { manifest: readManifest(layout, record.key), image: record.key };
-	await writeFilesDurable(directory, { ...described, ...about });
+	await writeFilesDurable(directory, { ...described, ...about }, lists);
 	writeFileAtomic(path.join(directory, "rendered"), "", 0o600);
 	fsyncPath(layout.treeDirectory);
 	crashPoint("tree-rendered");
