@@ -11,6 +11,10 @@ function active(host: DoctorHost): Finding {
 function seLinux(host: DoctorHost): Finding {
 	const enforcing = host.read("/sys/fs/selinux/enforce")?.trim();
 	if (enforcing === undefined) return ok("SELinux", "not in use");
+	// A context once there is a policy.
+	const kernel = host.read("/sys/fs/selinux/initial_contexts/kernel");
+	if (kernel?.includes(":") === false)
+		return ok("SELinux", "on without a policy, so that no context means anything");
 	if (enforcing === "0") return ok("SELinux", "permissive; pods get no context unless an isolator names one");
 	return warning(
 		"SELinux",

@@ -248,6 +248,14 @@ t.test("users and security modules", async (t) => {
 	);
 	t.match(byName(modules, "active").detail, /selinux/);
 	t.equal(statusOf(modules, "SELinux"), "warning");
+	const withoutPolicy = {
+		"/sys/fs/selinux/enforce": "0",
+		"/sys/fs/selinux/initial_contexts/kernel": "kernel",
+	};
+	t.match(
+		byName(probeSecurityModules(fakeHost(t, { files: withoutPolicy })), "SELinux").detail,
+		"without a policy",
+	);
 });
 
 t.test("a probe that fails is a finding, and the others go on", async (t) => {
