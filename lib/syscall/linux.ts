@@ -159,8 +159,15 @@ export function createLinuxSyscall(): Syscall {
 				setfsgid(gid);
 			}
 		},
-		attachDeviceProgram: (cgroupFd, program) =>
-			attachDeviceProgram(load().koffi, native, check, cgroupFd, program),
+		loadDeviceProgram: (program) => loadDeviceProgram(load().koffi, native, check, program),
+		attachDeviceProgram: (cgroupFd, programFd) => {
+			const attach = Buffer.alloc(16);
+			[cgroupFd, programFd, BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI].forEach((value, index) => {
+				attach.writeUInt32LE(value, index * 4);
+			});
+			const result = native(BPF)(SYS_bpf, BPF_PROG_ATTACH, attach, attach.length);
+			check(result, "bpf", `attach to ${cgroupFd}`);
+		},
 		umask: (mask) => native("unsigned int umask(unsigned int)")(mask),
 		execve: (file, argv, environment, keep) => {
 			const closeRange = native("long syscall(long, unsigned int, unsigned int, unsigned int)");
@@ -227,31 +234,17 @@ function getXattrs(native: Native, check: Check, target: string): Map<string, Bu
 	return result;
 }
 
-/** The first members of `union bpf_attr` for these two commands, linux/bpf.h. */
-function attachDeviceProgram(
-	koffi: typeof Koffi,
-	native: Native,
-	check: Check,
-	cgroupFd: number,
-	program: Buffer,
-): void {
-	const bpf = native("long syscall(long, int, const uint8_t*, unsigned int)");
+const BPF = "long syscall(long, int, const uint8_t*, unsigned int)";
+
+/** The first members of `union bpf_attr` for this command, linux/bpf.h. */
+function loadDeviceProgram(koffi: typeof Koffi, native: Native, check: Check, program: Buffer): number {
 	const license = Buffer.from("GPL\0");
 	const load = Buffer.alloc(48);
 	load.writeUInt32LE(BPF_PROG_TYPE_CGROUP_DEVICE, 0);
 	load.writeUInt32LE(program.length / BPF_INSTRUCTION_BYTES, 4);
 	load.writeBigUInt64LE(koffi.address(program), 8);
 	load.writeBigUInt64LE(koffi.address(license), 16);
-	const loaded = check(bpf(SYS_bpf, BPF_PROG_LOAD, load, load.length), "bpf", "load");
-	try {
-		const attach = Buffer.alloc(16);
-		[cgroupFd, loaded, BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI].forEach((value, index) => {
-			attach.writeUInt32LE(value, index * 4);
-		});
-		check(bpf(SYS_bpf, BPF_PROG_ATTACH, attach, attach.length), "bpf", `attach to ${cgroupFd}`);
-	} finally {
-		native("int close(int)")(loaded);
-	}
+	return check(native(BPF)(SYS_bpf, BPF_PROG_LOAD, load, load.length), "bpf", "load");
 }
 
 /** struct ifreq: 16 bytes of name, then the flags (netdevice(7)). */

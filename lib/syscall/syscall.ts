@@ -48,11 +48,10 @@ export interface Syscall {
 	probeBind(protocol: "tcp" | "udp", address: string, port: number): void;
 	/** Throws ENOTSOCK when the descriptor is no socket, EBADF when there is none. */
 	describeSocket(fd: number): SocketState;
-	/**
-	 * Loads a program of instructions of BPF that decides about devices, and attaches it to a cgroup of version 2 beside those
-	 * that are there. It stays as long as the cgroup. bpf(2).
-	 */
-	attachDeviceProgram(cgroupFd: number, program: Buffer): void;
+	/** Loads a program of instructions of BPF that decides about devices; returns a descriptor. bpf(2). */
+	loadDeviceProgram(program: Buffer): number;
+	/** Attaches it to a cgroup of version 2 beside those that are there; it stays as long as the cgroup. */
+	attachDeviceProgram(cgroupFd: number, programFd: number): void;
 	umask(mask: number): number;
 	/**
 	 * Runs `body` with another user and group for files, setfsuid(2), and without the capabilities over files. Affects the

@@ -1,3 +1,5 @@
+import * as fs from "node:fs";
+import { loadProgram } from "../../stage1/cgroups/restrict-devices.ts";
 import { type DoctorHost, type Finding, missing, ok, warning } from "./finding.ts";
 
 interface Mounts {
@@ -32,7 +34,7 @@ export function probeCgroups(host: DoctorHost): Finding[] {
 	const controllers = Object.entries(CONTROLLERS).map(([name, { effect, remedy }]) =>
 		available.includes(name) ? ok(name, "can be limited") : warning(name, `no controller: ${effect}`, remedy),
 	);
-	return [ok("layout", layout), ...controllers, devices(mounts)];
+	return [ok("layout", layout), ...controllers, devices(host, mounts)];
 }
 
 /** mountinfo of proc(5): behind the dash are type, source and the options of the file system. */
@@ -58,12 +60,16 @@ function unifiedControllers(host: DoctorHost, { unified }: Mounts): string[] {
 	return text?.trim().split(/\s+/) ?? [];
 }
 
-function devices({ legacy, unified }: Mounts): Finding {
+function devices({ syscall }: DoctorHost, { legacy, unified }: Mounts): Finding {
 	if (legacy.includes("devices")) return ok("devices", "each app is restricted to its own");
-	if (unified !== undefined) return ok("devices", "each app is restricted to its own, by BPF");
+	const program = unified === undefined ? undefined : loadProgram(syscall, []);
+	if (program !== undefined) {
+		fs.closeSync(program);
+		return ok("devices", "each app is restricted to its own, by BPF");
+	}
 	return warning(
 		"devices",
-		"no controller: nothing restricts device files",
-		"use a kernel with CONFIG_CGROUP_DEVICE",
+		"no controller and no programs: nothing restricts device files",
+		"use a kernel with CONFIG_CGROUP_DEVICE or CONFIG_CGROUP_BPF",
 	);
 }

@@ -6,6 +6,8 @@ import { deviceProgram } from "./device-program.ts";
 import type { Hierarchy } from "./hierarchies.ts";
 import type { DeviceRule } from "./pod-devices.ts";
 
+const REFUSED = ["EPERM", "EACCES", "EINVAL", "ENOSYS", "EOPNOTSUPP"];
+
 /**
  * Lets the processes of a cgroup use only these devices. False where the kernel of version 2 has no programs for that, or
  * does not let us have one. Errors: those of write(2).
@@ -16,7 +18,7 @@ export function restrictDevices(
 	directory: string,
 	rules: readonly DeviceRule[],
 ): boolean {
-	if (version === 2) return attachProgram(syscall, directory, deviceProgram(rules));
+	if (version === 2) return attachProgram(syscall, directory, rules);
 	fs.writeFileSync(path.join(directory, "devices.deny"), "a");
 	for (const rule of rules) fs.writeFileSync(path.join(directory, "devices.allow"), ruleText(rule));
 	return true;
@@ -27,15 +29,28 @@ function ruleText({ kind, major, minor, access }: DeviceRule): string {
 	return `${kind === "block" ? "b" : "c"} ${major}:${minor ?? "*"} ${access}`;
 }
 
-function attachProgram(syscall: Syscall, directory: string, program: Buffer): boolean {
+/** Undefined where the kernel takes none. */
+export function loadProgram(syscall: Syscall, rules: readonly DeviceRule[]): number | undefined {
+	try {
+		return syscall.loadDeviceProgram(deviceProgram(rules));
+	} catch (error) {
+		if (isErrno(error, ...REFUSED)) return undefined;
+		throw error;
+	}
+}
+
+function attachProgram(syscall: Syscall, directory: string, rules: readonly DeviceRule[]): boolean {
+	const program = loadProgram(syscall, rules);
+	if (program === undefined) return false;
 	const cgroup = fs.openSync(directory, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
 	try {
 		syscall.attachDeviceProgram(cgroup, program);
 		return true;
 	} catch (error) {
-		if (isErrno(error, "EPERM", "EACCES", "EINVAL", "ENOSYS", "EOPNOTSUPP")) return false;
+		if (isErrno(error, ...REFUSED)) return false;
 		throw error;
 	} finally {
 		fs.closeSync(cgroup);
+		fs.closeSync(program);
 	}
 }

@@ -125,12 +125,18 @@ t.test("cgroups: each layout, and controllers that lack", async (t) => {
 		"/proc/self/mountinfo": mountLine("/sys/fs/cgroup", "cgroup2", "rw"),
 		"/sys/fs/cgroup/cgroup.controllers": "cpu pids\n",
 	};
-	const two = probeCgroups(fakeHost(t, { files: unified }));
+	const syscall = createFakeSyscall({ loadDeviceProgram: () => fs.openSync("/dev/null", "r") });
+	const two = probeCgroups(fakeHost(t, { files: unified, syscall }));
 	t.equal(byName(two, "layout").detail, "version 2");
 	t.strictSame(
 		["memory", "cpu", "pids", "devices"].map((name) => statusOf(two, name)),
 		["warning", "ok", "ok", "ok"],
 	);
+	syscall.failNext("loadDeviceProgram", "EPERM");
+	t.match(byName(probeCgroups(fakeHost(t, { files: unified, syscall })), "devices"), {
+		status: "warning",
+		remedy: /CONFIG_CGROUP_BPF/,
+	});
 	const legacy =
 		mountLine("/sys/fs/cgroup/memory", "cgroup", "rw,memory") +
 		mountLine("/sys/fs/cgroup/devices", "cgroup", "rw,devices");
