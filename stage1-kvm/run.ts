@@ -126,6 +126,7 @@ function become(
 		...command.passed.map((what) => `--pass=${what}`),
 		...(command.qmp ? ["--qmp"] : []),
 		...(command.init ? ["--init"] : []),
+		...(command.mconsole === undefined ? [] : [`--mconsole=${command.mconsole}`]),
 		`--boot=${BOOT_SECONDS}`,
 		`--helper=${command.helper.length}`,
 		"--",

@@ -1,19 +1,62 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 
 /** Proportional set sizes by name of the program, in KiB, summed over the processes. */
 export type Memory = ReadonlyMap<string, number>;
 
+/** What the memory of a process is used for. */
+export type Kind = (typeof KINDS)[number];
+
+/** "files" are in the page cache anyway, and those of programs and kernels are shared by all pods. */
+export const KINDS = ["guest", "translated code", "files", "own"] as const;
+
 /** The share of memory of each process of a tree whose root is `pid`: shared pages are divided among those who map them. */
 export function memoryOfTree(pid: number): Memory {
+	return sumBy(addressSpaces(pid), (one) => [[command(one), proportionalSize(`/proc/${one}/smaps_rollup`)]]);
+}
+
+/** The same by what it is used for. */
+export function kindsOfTree(pid: number): ReadonlyMap<string, number> {
+	return sumBy(addressSpaces(pid), (one) =>
+		fs
+			.readFileSync(`/proc/${one}/smaps`, "utf8")
+			.split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)
+			.map((text) => [kindOf(text), proportional(text)]),
+	);
+}
+
+/** proc_pid_smaps(5). A guest's memory is a file without a name; only emulation writes code. */
+function kindOf(mapping: string): Kind {
+	const [, access = "", name = ""] = /^\S+ (\S+) \S+ \S+ \S+ *(.*)$/m.exec(mapping) ?? [];
+	if (/^\/(memfd:|dev\/shm\/)/.test(name)) return "guest";
+	if (name === "" && access.startsWith("rwx")) return "translated code";
+	return name.startsWith("/") ? "files" : "own";
+}
+
+function proportional(text: string): number {
+	return Number(/^Pss:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0);
+}
+
+const proportionalSize = (file: string): number => proportional(fs.readFileSync(file, "utf8"));
+const command = (pid: number): string => fs.readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+
+function sumBy(pids: readonly number[], partsOf: (pid: number) => [string, number][]): Map<string, number> {
 	const sum = new Map<string, number>();
-	for (const one of tree(pid)) {
-		const name = fs.readFileSync(`/proc/${one}/comm`, "utf8").trim();
-		const rollup = fs.readFileSync(`/proc/${one}/smaps_rollup`, "utf8");
-		const pss = Number(/^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1] ?? 0);
-		sum.set(name, (sum.get(name) ?? 0) + pss);
-	}
+	for (const [name, size] of pids.flatMap(partsOf)) sum.set(name, (sum.get(name) ?? 0) + size);
 	return sum;
+}
+
+/** One process for each: those of User-Mode Linux's kernel have the same memory, which each would be charged for in full. */
+function addressSpaces(pid: number): number[] {
+	const all = tree(pid);
+	return all.filter((one, index) => !all.slice(0, index).some((other) => haveSameMemory(one, other)));
+}
+
+/** kcmp(2) with KCMP_VM, on x86-64. */
+function haveSameMemory(one: number, other: number): boolean {
+	if (command(one) !== command(other)) return false;
+	const script = "exit(syscall(312, $ARGV[0] + 0, $ARGV[1] + 0, 1, 0, 0) == 0 ? 0 : 1)";
+	return spawnSync("perl", ["-e", script, `${one}`, `${other}`]).status === 0;
 }
 
 function tree(pid: number): number[] {

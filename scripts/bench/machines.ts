@@ -5,7 +5,7 @@ import * as path from "node:path";
 import { busyboxFiles, imageManifest, makeAci } from "../../test/support/make-aci.ts";
 import { waitFor } from "../../test/support/wait-for.ts";
 import { type Contestant, call } from "./contestants.ts";
-import { memoryOfTree } from "./idle-memory.ts";
+import { KINDS, kindsOfTree, memoryOfTree } from "./idle-memory.ts";
 import { benchEnvironment, measure, median } from "./measure.ts";
 import { markdownTable, type Row, timesTable } from "./report.ts";
 
@@ -17,6 +17,8 @@ const IMAGE = "example.com/server";
 const PORT = 18_080;
 const CLIENTS = 8;
 const REQUEST_SECONDS = 3;
+/** A guest gives memory back some seconds after its start. */
+const SETTLE_MS = 8_000;
 
 export interface Place {
 	readonly rkt: Contestant;
@@ -85,13 +87,16 @@ async function idle(place: Place): Promise<string> {
 	const rows: Row[] = [];
 	for (const flavor of FLAVORS) {
 		const pod = await startPod(place, flavor, [], ["/bin/sleep", "1000"]);
+		await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
 		const memory = memoryOfTree(pod.child.pid as number);
 		const total = [...memory.values()].reduce((sum, one) => sum + one, 0);
 		const parts = [...memory].map(([name, size]) => `${name} ${megabytes(size)}`).join(", ");
-		rows.push([flavor, megabytes(total), parts, megabytes(diskUse(place, pod.uuid))]);
+		const kinds = kindsOfTree(pod.child.pid as number);
+		const uses = KINDS.map((kind) => megabytes(kinds.get(kind) ?? 0));
+		rows.push([flavor, megabytes(total), ...uses, parts, megabytes(diskUse(place, pod.uuid))]);
 		await stopPod(place, pod);
 	}
-	return markdownTable(["engine", "PSS, MiB", "of these", "disk, MiB"], rows);
+	return markdownTable(["engine", "PSS, MiB", ...KINDS, "of these", "disk, MiB"], rows);
 }
 
 /** KiB of the pod's own directory and journal; what it shares with others is not counted. */

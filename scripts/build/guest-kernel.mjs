@@ -16,7 +16,7 @@ const target = "dist/guest-kernel";
 /** 6.12 has all that a root on virtiofs needs built in; older ones of Debian would want an initramfs. */
 const packages = "^linux-image-6\\.1[2-9]\\.[0-9]+\\+deb12-cloud-amd64$";
 /** What is not built in and a pod needs that has such a device, by its number in the specification of virtio. */
-const modules = { virtio_net: 1, virtio_blk: 2, virtio_rng: 4 };
+const modules = { virtio_net: 1, virtio_blk: 2, virtio_rng: 4, virtio_balloon: 5 };
 
 /**
  * Nobody reads these types, which the kernel takes more time to check than for all the rest of a module. The signature goes

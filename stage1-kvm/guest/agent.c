@@ -1,6 +1,6 @@
 /*
- * agent CHANNEL: the host's arm in the guest. It says when all apps were started, begins the way down when it is told
- * to, runs commands in apps, and carries the streams of an interactive app, whose last byte it waits for when it is to
+ * agent CHANNEL: the host's arm in the guest. It says when all apps were started, gives up memory that only the start needed,
+ * begins the way down when it is told to, runs commands in apps, and carries the streams of an interactive app, whose last byte it waits for when it is to
  * end. CHANNEL is what channel.h says.
  */
 #define _GNU_SOURCE
@@ -16,12 +16,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #define READY_LINK "/rkt/supervisor-status"
 /* inotify(7) sees nothing on some shared file systems. */
 #define READY_POLL_MS 100
 #define ROOM_POLL_MS 5
+/* After the start of the apps: by then they have read what they need all the time. */
+#define SETTLE_MS 2000
 /* A serial line has no flow control: what its buffer of 4096 bytes cannot hold is lost. */
 #define SERIAL_WINDOW 2048
 
@@ -85,11 +88,67 @@ static void hush_kernel(void)
 	close(fd);
 }
 
+/*
+ * What the kernel keeps of files that were read only to start is more than all that runs; the host gets it. Dropped is what
+ * is on the disk too and nobody has mapped, proc_sys_vm(5).
+ */
+static void drop_caches(void)
+{
+	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, "1", 1) < 0)
+		dprintf(2, "rkt: agent: /proc/sys/vm/drop_caches: %s\n", strerror(errno));
+	close(fd);
+}
+
+static int64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Of the start. */
+struct progress {
+	bool ready;
+	/* When the memory that it took is to be given up; 0 once that is done. */
+	int64_t settles;
+};
+
+static void report_progress(struct progress *progress, struct stream *channel)
+{
+	if (!progress->ready && is_ready()) {
+		progress->ready = stream_send(channel, 0, FRAME_READY, NULL, 0);
+		progress->settles = now() + SETTLE_MS;
+	}
+	if (progress->settles == 0 || now() < progress->settles)
+		return;
+	drop_caches();
+	if (stream_send(channel, 0, FRAME_SETTLED, NULL, 0))
+		progress->settles = 0;
+}
+
+/* Milliseconds until there is something to do unasked; -1 for never. */
+static int patience(const struct progress *progress, const struct stream *channel)
+{
+	/* The serial line of User-Mode Linux does not always say that there is room again. */
+	if (channel->out_size > 0)
+		return ROOM_POLL_MS;
+	if (!progress->ready)
+		return READY_POLL_MS;
+	int64_t left = progress->settles - now();
+	return progress->settles == 0 ? -1 : left < 0 ? 0 : (int)left;
+}
+
 int main(int argc, char **argv)
 {
 	static struct stream channel;
 	struct signalfd_siginfo info;
-	bool told = false, ending = false;
+	struct progress progress = { .ready = false };
+	bool ending = false;
 
 	if (argc != 2) {
 		dprintf(2, "usage: agent CHANNEL\n");
@@ -109,13 +168,10 @@ int main(int argc, char **argv)
 		};
 		size_t count = commands_poll(fds + 2, stream_has_room(&channel));
 
-		if (!told && is_ready())
-			told = stream_send(&channel, 0, FRAME_READY, NULL, 0);
+		report_progress(&progress, &channel);
 		if (!stream_flush(&channel))
 			die("write");
-		/* The serial line of User-Mode Linux does not always say that there is room again. */
-		int patience = channel.out_size > 0 ? ROOM_POLL_MS : told ? -1 : READY_POLL_MS;
-		if (poll(fds, 2 + count, patience) < 0 && errno != EINTR)
+		if (poll(fds, 2 + count, patience(&progress, &channel)) < 0 && errno != EINTR)
 			die("poll");
 		if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))
 			take_frames(&channel, serial);

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "control-channel.h"
 
+#include "mconsole.h"
 #include "notify.h"
 
 #include <stdio.h>
@@ -19,6 +20,14 @@ static void agent_says_hello(struct machine *machine, uint32_t window)
 		stream_send(&machine->channel, 0, FRAME_SHUTDOWN, NULL, 0);
 }
 
+/* Once, whatever the guest says. */
+static void give_back_memory(struct machine *machine)
+{
+	if (machine->mconsole)
+		mconsole_give_back(machine->hypervisor, machine->mconsole);
+	machine->mconsole = NULL;
+}
+
 /* False for what no guest that keeps to the protocol sends. */
 static bool take_frame(struct machine *machine, const struct frame *frame)
 {
@@ -30,6 +39,10 @@ static bool take_frame(struct machine *machine, const struct frame *frame)
 	}
 	if (frame->type == FRAME_TAKEN && frame->length == 4 && frame_number(frame) <= machine->window - machine->room) {
 		machine->room += frame_number(frame);
+		return true;
+	}
+	if (frame->type == FRAME_SETTLED && frame->length == 0) {
+		give_back_memory(machine);
 		return true;
 	}
 	if (frame->type != FRAME_READY || frame->length != 0 || !machine->agent_there)

@@ -28,6 +28,8 @@ struct machine {
 	size_t window;
 	size_t room;
 	bool agent_ready;
+	/* Where User-Mode Linux listens, mconsole.h; NULL when it is not that, or has been asked already. */
+	const char *mconsole;
 	bool helper_ended;
 	/* The hypervisor was told to end at once. */
 	bool hypervisor_ended;

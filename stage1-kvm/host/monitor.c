@@ -1,11 +1,12 @@
 /*
  * monitor --status=FILE [--lock-fd=N] [--debug] [--trace=FILE] [--attach=CLIENT] [--helper=COUNT] [--qmp] [--init] [--boot=SECONDS]
- *         [--jail] [--user=UID] [--capabilities=MASK] [--pass=WHAT...] [--vsock=CID --channel=FILE] [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...
+ *         [--mconsole=SOCKET] [--jail] [--user=UID] [--capabilities=MASK] [--pass=WHAT...] [--vsock=CID --channel=FILE] [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...
  *
  * The process of a pod in a virtual machine. It starts the hypervisor, and before it the helper that serves the files of
  * the guest, passes signals on as an orderly shut-down, and ends with the status that the guest has left in FILE. A guest
  * whose agent does not come within the SECONDS of --boot is ended; with --qmp one that QEMU says it has stopped is, too. With
- * --init the hypervisor is no first process: one that ends itself by a signal cannot do that as such. The
+ * --init the hypervisor is no first process: one that ends itself by a signal cannot do that as such. On SOCKET, relative to
+ * its root, User-Mode Linux is told to give the host back what its guest does not need any more. The
  * working directory is the pod's. The hypervisor is of the user UID, or root with no capabilities but those of MASK, which is
  * hexadecimal; with --jail it has few of the host's files, and as root those of the pod; passed.h says WHAT it gets opened. With --vsock the agent comes by that way from the guest CID, which finds in FILE where to;
  * else the control channel is descriptor 3 of the hypervisor. It holds the lock of the pod; when it dies, the kernel kills both programs. With
@@ -170,6 +171,7 @@ int main(int argc, char **argv)
 	int signals = catch_signals();
 	if (signals < 0)
 		die("signalfd");
+	machine.mconsole = options.mconsole;
 	sessions_init(&machine.sessions);
 	notify_open();
 	if (options.helper_count > 0)

@@ -11,7 +11,7 @@
 static void usage(void)
 {
 	dprintf(2, "usage: monitor --status=FILE [--lock-fd=N] [--debug] [--trace=FILE] [--attach=CLIENT] [--helper=COUNT] [--qmp] [--init]\n"
-		   "       [--boot=SECONDS] [--jail] [--user=UID] [--capabilities=MASK] [--pass=WHAT...] [--vsock=CID --channel=FILE] [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...\n");
+		   "       [--boot=SECONDS] [--mconsole=SOCKET] [--jail] [--user=UID] [--capabilities=MASK] [--pass=WHAT...] [--vsock=CID --channel=FILE] [--machine=NAME --root=DIRECTORY --machine-root=DIRECTORY [--scope]] -- [HELPER...] HYPERVISOR...\n");
 	exit(FAILED);
 }
 
@@ -49,6 +49,8 @@ struct options read_options(int argc, char **argv)
 			options.qmp = true;
 		else if (!strcmp(argv[i], "--init"))
 			options.init = true;
+		else if (!strncmp(argv[i], "--mconsole=", 11))
+			options.mconsole = argv[i] + 11;
 		else if (!strcmp(argv[i], "--debug"))
 			options.debug = true;
 		else if (!strncmp(argv[i], "--machine=", 10))

@@ -19,6 +19,8 @@ struct options {
 	bool debug;
 	bool qmp;
 	bool init;
+	/* NULL for a hypervisor that gives back what is free by itself, or cannot. */
+	const char *mconsole;
 	/* 0 when nobody minds how long the guest takes to start. */
 	int boot_seconds;
 	struct rights rights;

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "sessions.h"
 
+#include "failure.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -22,15 +24,13 @@ void sessions_init(struct sessions *sessions)
 	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = UNFINISHED_SOCKET };
 	mode_t mask = umask(0177);
 
-	memset(sessions, 0, sizeof *sessions);
 	unlink(UNFINISHED_SOCKET);
 	sessions->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (sessions->listener < 0 || bind(sessions->listener, (struct sockaddr *)&address, sizeof address) < 0 ||
 	    listen(sessions->listener, SESSIONS) < 0 ||
 	    /* Whoever finds it is never refused. */
 	    rename(UNFINISHED_SOCKET, CONTROL_SOCKET) < 0) {
-		dprintf(2, "monitor: %s: %s\n", CONTROL_SOCKET, strerror(errno));
-		exit(254);
+		die(CONTROL_SOCKET);
 	}
 	umask(mask);
 }
@@ -41,8 +41,8 @@ size_t sessions_poll(struct sessions *sessions, struct pollfd *fds, bool room)
 
 	fds[count++] = (struct pollfd){ .fd = sessions->listener, .events = POLLIN };
 	for (size_t i = 0; i < SESSIONS; i++) {
-		struct session *session = &sessions->all[i];
-		if (session->used && session->client.fd >= 0)
+		const struct session *session = sessions->all[i];
+		if (session && session->used && session->client.fd >= 0)
 			fds[count++] = (struct pollfd){
 				.fd = session->client.fd,
 				.events = (short)((room ? POLLIN : 0) | (session->client.out_size > 0 ? POLLOUT : 0)),
@@ -70,18 +70,26 @@ static void refuse(int fd, const char *why)
 	stream_free(&session.client);
 }
 
-static void use(struct session *session, int fd)
+/* False without memory. */
+static bool use(struct session **place, int fd)
 {
+	struct session *session = *place ? *place : malloc(sizeof *session);
+
+	if (!session)
+		return false;
+	*place = session;
 	memset(session, 0, sizeof *session);
 	stream_init(&session->client, fd);
 	session->used = true;
 	session->credit = CREDIT;
+	return true;
 }
 
 void sessions_adopt(struct sessions *sessions, int fd)
 {
-	use(&sessions->all[0], fd);
-	sessions->all[0].adopted = true;
+	if (!use(&sessions->all[0], fd))
+		die("memory");
+	sessions->all[0]->adopted = true;
 }
 
 static void accept_client(struct sessions *sessions, const struct stream *channel)
@@ -93,10 +101,11 @@ static void accept_client(struct sessions *sessions, const struct stream *channe
 	if (!channel)
 		return refuse(fd, CLOSED);
 	for (size_t i = 0; i < SESSIONS; i++) {
-		struct session *session = &sessions->all[i];
-		if (session->used)
+		if (sessions->all[i] && sessions->all[i]->used)
 			continue;
-		return use(session, fd);
+		if (!use(&sessions->all[i], fd))
+			refuse(fd, "there is no memory for another command");
+		return;
 	}
 	refuse(fd, "too many commands at once in this pod");
 }
@@ -185,8 +194,8 @@ static void serve_client(struct session *session, uint16_t number, short events,
 void sessions_serve(struct sessions *sessions, const struct pollfd *fds, size_t count, struct stream *channel)
 {
 	for (size_t i = 0; i < SESSIONS; i++) {
-		struct session *session = &sessions->all[i];
-		for (size_t j = 1; j < count && session->used && session->client.fd >= 0; j++)
+		struct session *session = sessions->all[i];
+		for (size_t j = 1; j < count && session && session->used && session->client.fd >= 0; j++)
 			if (fds[j].fd == session->client.fd && fds[j].revents)
 				serve_client(session, (uint16_t)(i + 1), fds[j].revents, channel);
 	}
@@ -214,8 +223,8 @@ bool sessions_take(struct sessions *sessions, const struct frame *frame, struct 
 
 	if (!known || index >= SESSIONS)
 		return false;
-	struct session *session = &sessions->all[index];
-	if (!session->used || !session->started || session->over)
+	struct session *session = sessions->all[index];
+	if (!session || !session->used || !session->started || session->over)
 		return false;
 	session->over = last;
 	if (session->client.fd >= 0 && !session->told) {
@@ -236,8 +245,8 @@ bool sessions_take(struct sessions *sessions, const struct frame *frame, struct 
 void sessions_fail(struct sessions *sessions, const char *why)
 {
 	for (size_t i = 0; i < SESSIONS; i++) {
-		struct session *session = &sessions->all[i];
-		if (!session->used || !session->started || session->over || session->adopted)
+		struct session *session = sessions->all[i];
+		if (!session || !session->used || !session->started || session->over || session->adopted)
 			continue;
 		session->over = true;
 		if (session->client.fd >= 0 && !session->told)
@@ -249,8 +258,8 @@ void sessions_fail(struct sessions *sessions, const char *why)
 void sessions_end(struct sessions *sessions)
 {
 	for (size_t i = 0; i < SESSIONS; i++) {
-		struct session *session = &sessions->all[i];
-		if (!session->used || session->client.fd < 0)
+		struct session *session = sessions->all[i];
+		if (!session || !session->used || session->client.fd < 0)
 			continue;
 		if (!session->told && !session->adopted)
 			tell(session, "the virtual machine has ended");

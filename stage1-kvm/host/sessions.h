@@ -30,10 +30,11 @@ struct session {
 
 struct sessions {
 	int listener;
-	struct session all[SESSIONS];
+	/* Made for the first client that gets the number, and kept; NULL before. */
+	struct session *all[SESSIONS];
 };
 
-/* Makes the control socket in the working directory, for root only. */
+/* Makes the control socket in the working directory, for root only. `sessions` is zero. */
 void sessions_init(struct sessions *sessions);
 /* The first client, before there is any other: the other end of the connection is ours. */
 void sessions_adopt(struct sessions *sessions, int fd);

@@ -68,6 +68,11 @@ export interface MachineCommand {
 	readonly rights: Rights;
 	/** Descriptor 4 of the hypervisor speaks QMP and says when the guest was stopped. */
 	readonly qmp: boolean;
+	/**
+	 * Where User-Mode Linux listens, relative to its root: it is asked to give the host what its guest does not need any
+	 * more. undefined: the hypervisor does that by itself, or cannot.
+	 */
+	readonly mconsole: string | undefined;
 	/** The hypervisor ends itself by a signal, which the first process of a namespace cannot. */
 	readonly init: boolean;
 	readonly environment: Readonly<Record<string, string>>;

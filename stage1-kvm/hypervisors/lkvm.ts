@@ -38,6 +38,7 @@ export const lkvm: Hypervisor = {
 			passed: [`read:${kernelPath(programs)}`],
 			rights: FILE_SERVER_RIGHTS,
 			qmp: false,
+			mconsole: undefined,
 			init: false,
 			environment: { HOME: WORKING_DIRECTORY },
 		});

@@ -26,6 +26,7 @@ export const qemu: Hypervisor = {
 			passed: passedFiles(machine),
 			rights: { user: machineUser(machine.uuid), capabilities: 0n },
 			qmp: true,
+			mconsole: undefined,
 			init: false,
 			environment: {},
 		});
@@ -67,7 +68,7 @@ export function shareArguments(machine: Machine): string[] {
 const ACCELERATORS = {
 	kvm: (cpus: number) => ["-accel", "kvm", "-cpu", "host", "-smp", String(cpus)],
 	// Told that these are fast, the guest copies and clears with string instructions, which are emulated byte by byte.
-	tcg: () => ["-accel", "tcg,thread=single", "-cpu", "max,-erms", "-smp", "1"],
+	tcg: () => ["-accel", "tcg,thread=single,tb-size=32", "-cpu", "max,-erms", "-smp", "1"],
 } as const;
 
 /** qemu(1). Nothing of it comes from an image: names and paths are the host's own. */
@@ -89,6 +90,8 @@ export function qemuArguments(machine: Machine, accelerator: "kvm" | "tcg"): str
 		...["-chardev", "socket,id=control,fd=3"],
 		...["-device", "virtserialport,chardev=control,name=rkt.control"],
 		...["-object", "rng-random,id=random,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=random"],
+		// What the guest frees, the host has again two seconds later.
+		...["-device", "virtio-balloon-pci,free-page-reporting=on"],
 		...machine.nics.flatMap(({ mac, mtu }, index) => [
 			"-netdev",
 			`tap,id=net${index},fd=${firstNic + index}`,
@@ -117,6 +120,8 @@ function parameters(machine: Machine, accelerator: "kvm" | "tcg"): string[] {
 		"panic=-1",
 		"noreplace-smp",
 		"no_timer_check",
+		// Single pages too, not only blocks of two MiB, which the start leaves few of.
+		"page_reporting.page_reporting_order=0",
 		// Tests of RSA and elliptic curves alone are half of what the kernel executes until its first program, and a source
 		// of random numbers that measures its own jitter is a tenth: the processor and the host have better ones.
 		"cryptomgr.notests",

@@ -5,6 +5,9 @@ import { findProgram } from "./find-program.ts";
 import { type Hypervisor, type Machine, WORKING_DIRECTORY } from "./hypervisor.ts";
 import { diskParameters, kernelParameters } from "./kernel-parameters.ts";
 
+/** What it calls itself: a directory of its files. */
+const NAME = "vm";
+
 /** User-Mode Linux: the guest's kernel is an ordinary program, which needs no hardware. */
 export const uml: Hypervisor = {
 	find: ({ programs }) => {
@@ -21,6 +24,7 @@ export const uml: Hypervisor = {
 			passed: [],
 			rights: FILE_SERVER_RIGHTS,
 			qmp: false,
+			mconsole: `${WORKING_DIRECTORY}/${NAME}/mconsole`,
 			init: true,
 			environment: { TMPDIR: "/dev/shm" },
 		});
@@ -46,7 +50,7 @@ export function umlArguments(machine: Machine): string[] {
 		`rootflags=${stage1Rootfs(WORKING_DIRECTORY)}`,
 		"rw",
 		...NOT_MEASURED,
-		"umid=vm",
+		`umid=${NAME}`,
 		`uml_dir=${WORKING_DIRECTORY}`,
 		// Without `gro` it has room for one frame of the MTU, and loses those that the host's kernel has not cut up.
 		...machine.nics.map(

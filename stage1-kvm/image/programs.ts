@@ -13,6 +13,7 @@ const PROGRAMS = {
 			"control-channel",
 			"guest-status",
 			"failure",
+			"mconsole",
 			"sessions",
 			"messages",
 			"qmp",

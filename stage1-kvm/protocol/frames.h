@@ -43,6 +43,8 @@ enum frame_type {
 	FRAME_HELLO = 22,
 	/* So many of these bytes (4) have arrived. */
 	FRAME_TAKEN = 23,
+	/* What was read only to start is no longer kept: much of the memory is free that was used. */
+	FRAME_SETTLED = 24,
 };
 
 struct frame {

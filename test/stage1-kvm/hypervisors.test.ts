@@ -108,7 +108,7 @@ t.test("the size of a machine is the sum of its apps and what the guest needs", 
 t.test("QEMU gets files, cards and the channel", (t) => {
 	const words = qemuArguments(MACHINE, "tcg");
 	const text = words.join(" ");
-	t.match(text, "-accel tcg,thread=single -cpu max,-erms -smp 1");
+	t.match(text, "-accel tcg,thread=single,tb-size=32 -cpu max,-erms -smp 1");
 	t.match(text, "size=300M,share=on");
 	t.match(text, "socket,id=control,fd=3");
 	t.match(text, "-chardev socket,id=root,fd=5 ");
