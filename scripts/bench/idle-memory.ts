@@ -12,14 +12,13 @@ export const KINDS = ["guest", "translated code", "files", "own"] as const;
 
 /** The share of memory of each process of a tree whose root is `pid`: shared pages are divided among those who map them. */
 export function memoryOfTree(pid: number): Memory {
-	return sumBy(addressSpaces(pid), (one) => [[command(one), proportionalSize(`/proc/${one}/smaps_rollup`)]]);
+	return sumBy(addressSpaces(pid), (one) => [[command(one), proportional(read(one, "smaps_rollup"))]]);
 }
 
 /** The same by what it is used for. */
 export function kindsOfTree(pid: number): ReadonlyMap<string, number> {
 	return sumBy(addressSpaces(pid), (one) =>
-		fs
-			.readFileSync(`/proc/${one}/smaps`, "utf8")
+		read(one, "smaps")
 			.split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)
 			.map((text) => [kindOf(text), proportional(text)]),
 	);
@@ -37,12 +36,21 @@ function proportional(text: string): number {
 	return Number(/^Pss:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0);
 }
 
-const proportionalSize = (file: string): number => proportional(fs.readFileSync(file, "utf8"));
-const command = (pid: number): string => fs.readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+const command = (pid: number): string => read(pid, "comm").trim();
+
+/** Of a process that has ended in the meantime there is nothing. */
+function read(pid: number, file: string): string {
+	try {
+		return fs.readFileSync(`/proc/${pid}/${file}`, "utf8");
+	} catch {
+		return "";
+	}
+}
 
 function sumBy(pids: readonly number[], partsOf: (pid: number) => [string, number][]): Map<string, number> {
 	const sum = new Map<string, number>();
-	for (const [name, size] of pids.flatMap(partsOf)) sum.set(name, (sum.get(name) ?? 0) + size);
+	for (const [name, size] of pids.flatMap(partsOf).filter(([, size]) => size > 0))
+		sum.set(name, (sum.get(name) ?? 0) + size);
 	return sum;
 }
 
@@ -60,7 +68,7 @@ function haveSameMemory(one: number, other: number): boolean {
 }
 
 function tree(pid: number): number[] {
-	const children = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+	const children = read(pid, `task/${pid}/children`).trim();
 	const pids = children === "" ? [] : children.split(" ").map(Number);
 	return [pid, ...pids.flatMap(tree)];
 }
