@@ -2,7 +2,13 @@ import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import t, { type Test } from "tap";
-import { type BusyboxHost, createBusyboxHost, firstUuid, outputLines } from "../support/busybox-host.ts";
+import {
+	type BusyboxHost,
+	createBusyboxHost,
+	firstUuid,
+	outputLines,
+	type ShellFlags,
+} from "../support/busybox-host.ts";
 import { newTraces, readMachineTraces } from "../support/machine-traces.ts";
 import { enterPrivateHost } from "../support/private-host.ts";
 import type { RktResult } from "../support/test-host.ts";
@@ -65,17 +71,48 @@ for (const flavor of ["kvm-uml", "kvm"]) {
 	});
 }
 
-t.test("what a guest does to its root reaches no other pod", async (t) => {
-	const host = await makeHost(t, "root");
-	const prepared = await host.rkt([
-		"prepare",
-		"--quiet",
-		...host.shellWords("true", { pod: [UML] }).slice(1),
-	]);
+/** Prepares a pod; gives its UUID, and the directory in which it finds files of its root that are not the image's. */
+async function prepare(
+	host: BusyboxHost,
+	script: string,
+	flags: ShellFlags,
+): Promise<{ uuid: string; upper: string }> {
+	const words = host.shellWords(script, flags).slice(1);
+	const prepared = await host.rkt(["prepare", "--quiet", ...words]);
 	const uuid = firstUuid(prepared.stdout);
 	const pod = path.join(host.dataDirectory, "pods/prepared", uuid);
 	const tree = fs.readFileSync(path.join(pod, "stage1TreeStoreID"), "utf8").trim();
-	const upper = path.join(pod, "overlay", tree, "upper");
+	return { uuid, upper: path.join(pod, "overlay", tree, "upper") };
+}
+
+t.test("kvm: what the host has mounted stays mounted when the apps have ended", async (t) => {
+	const host = await makeHost(t, "mounts");
+	const shared = path.join(host.directory, "shared");
+	fs.mkdirSync(path.join(shared, "a b"), { recursive: true });
+	spawnSync("mount", ["-t", "tmpfs", "tmpfs", path.join(shared, "a b")]);
+	t.teardown(() => spawnSync("umount", [path.join(shared, "a b")]));
+	const { uuid, upper } = await prepare(host, "sleep 1", {
+		pod: ["--stage1-image=kvm", `--volume=v,kind=host,source=${shared}`],
+		app: ["--mount=volume=v,target=/mnt"],
+	});
+	const units = path.join(upper, "etc/systemd/system");
+	fs.mkdirSync(path.join(units, "default.target.wants"), { recursive: true });
+	fs.copyFileSync("/bin/busybox", path.join(upper, "busybox"));
+	const command = "ExecStart=/busybox cp /proc/1/mountinfo /mounts";
+	const unit = `[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\n${command}\n`;
+	fs.writeFileSync(path.join(units, "look.service"), unit);
+	fs.symlinkSync("../look.service", path.join(units, "default.target.wants/look.service"));
+	const ended = await host.rkt(["run-prepared", "--net=none", uuid], { timeoutMs: 60_000 });
+	const mounts = path.join(upper.replace("/prepared/", "/run/"), "mounts");
+	const seen = fs.existsSync(mounts) ? fs.readFileSync(mounts, "utf8") : "";
+	const root = "/opt/stage2/busybox/rootfs";
+	for (const mount of [root, `${root}/mnt`, `${root}/mnt/a\\040b`])
+		t.ok(seen.includes(` ${mount} rw,relatime `), mount, { ...ended, seen });
+});
+
+t.test("what a guest does to its root reaches no other pod", async (t) => {
+	const host = await makeHost(t, "root");
+	const { uuid, upper } = await prepare(host, "true", { pod: [UML] });
 	// As a guest whose kernel somebody has taken over: it may write to everything that it is shown.
 	fs.copyFileSync("/bin/busybox", path.join(upper, "busybox"));
 	const script = `#!/busybox sh
