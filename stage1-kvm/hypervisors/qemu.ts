@@ -111,6 +111,17 @@ export function qemuArguments(machine: Machine, accelerator: "kvm" | "tcg"): str
 	];
 }
 
+/**
+ * Four fifths of what Debian's kernel executes until its first program. Its cryptography tests itself, RSA and elliptic
+ * curves above all; a source of random numbers measures its own jitter, though the processor and the host have better ones;
+ * certificates are checked that sign modules, and the guest loads only ours; names are prepared for tracing. A kernel
+ * without one of these functions only says so.
+ */
+const NOT_WANTED = [
+	"cryptomgr.notests",
+	"initcall_blacklist=jent_mod_init,load_system_certificate_list,trace_eval_init,ftrace_check_for_weak_functions",
+];
+
 function parameters(machine: Machine, accelerator: "kvm" | "tcg"): string[] {
 	return [
 		"console=hvc0",
@@ -122,10 +133,7 @@ function parameters(machine: Machine, accelerator: "kvm" | "tcg"): string[] {
 		"no_timer_check",
 		// Single pages too, not only blocks of two MiB, which the start leaves few of.
 		"page_reporting.page_reporting_order=0",
-		// Tests of RSA and elliptic curves alone are half of what the kernel executes until its first program, and a source
-		// of random numbers that measures its own jitter is a tenth: the processor and the host have better ones.
-		"cryptomgr.notests",
-		"initcall_blacklist=jent_mod_init",
+		...NOT_WANTED,
 		// Mitigations guard against what emulation does not do.
 		...(accelerator === "tcg" ? ["mitigations=off"] : ["tsc=reliable"]),
 		...diskParameters(machine.disks, "vd"),

@@ -58,7 +58,7 @@ for (const flavor of ["kvm-uml", "kvm"]) {
 tty; stty size; echo TERM=$TERM; read line; echo "got:$line"; while :; do sleep 0.1; done`;
 		const pod = stage0.prepare([shell(script)]);
 		const terminal = onTerminal(stage0, pod, place);
-		await waitFor("the app", () => terminal.output().includes("TERM="));
+		await waitFor("the app", () => /TERM=.*\r\n/.test(terminal.output()));
 		t.match(terminal.output(), /\/dev\/console\r\n33 77\r\nTERM=xterm\r\n/);
 		terminal.child.stdin?.write("typed\r");
 		await waitFor("the line", () => terminal.output().includes("got:typed"));
