@@ -324,15 +324,18 @@ int main(void)
 		NULL,
 	};
 	const char *root = getenv(ROOT_VARIABLE);
-	int64_t began = uptime();
+	int64_t took = 0;
 
 	umask(0022);
-	if (root)
+	if (root) {
+		took = -uptime();
 		enter_root(root);
+		took += uptime();
+	}
 	if (getenv(TRACE_VARIABLE))
 		set_clock();
 	trace_hypervisor();
-	trace(uptime() - began, "machine kernel");
+	trace(took, "machine kernel");
 	mount_file_systems();
 	take_boot_id();
 	open_console();

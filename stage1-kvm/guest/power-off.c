@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -56,6 +57,16 @@ static bool end_all(int signal)
 	return true;
 }
 
+/* A kernel that was told to be quiet still prints its most urgent messages, and that it ends is one of them. */
+static void silence_kernel(void)
+{
+	char level[2];
+	int fd = open("/proc/sys/kernel/printk", O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0 && pread(fd, level, sizeof level, 0) == sizeof level && !memcmp(level, "1\t", sizeof level))
+		dprintf(fd, "0");
+}
+
 int main(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "poweroff";
@@ -72,6 +83,7 @@ int main(int argc, char **argv)
 	if (!end_all(SIGTERM))
 		end_all(SIGKILL);
 	sync();
+	silence_kernel();
 	reboot(!strcmp(verb, "reboot") || !strcmp(verb, "kexec") ? RB_AUTOBOOT : RB_POWER_OFF);
 	return 1;
 }
