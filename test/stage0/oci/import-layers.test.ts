@@ -6,6 +6,7 @@ import { importLayers } from "../../../stage0/oci/import-layers.ts";
 import { verifiedBlob } from "../../../stage0/oci/verified-blob.ts";
 import type { LayerSource } from "../../../stage0/store/layer-store.ts";
 import { sha256 } from "../../support/oci-layer.ts";
+import { waitFor } from "../../support/wait-for.ts";
 
 const log: Log = { info: () => {}, debug: () => {}, debugging: false, withPrefix: () => log };
 
@@ -102,16 +103,23 @@ t.test("the next layers are read while those before are written to the disk", as
 	}
 	const image = imageOf(texts, (_, right) => counted(right));
 	const imported = importLayers(image, { store: slow, log });
-	const settle = () => new Promise((resolve) => setTimeout(resolve, 30));
-	await settle();
-	t.equal(store.kept.size, 4, "four, and no more wait for the disk");
-	waiting.shift()?.();
-	await settle();
-	t.equal(store.kept.size, 5, "one makes room for one");
-	while (waiting.length > 0) {
-		for (const written of waiting.splice(0)) written();
-		await settle();
+	/** Waits for that many, and gives what there is when more had time to come. */
+	const readUpTo = async (count: number): Promise<number> => {
+		await waitFor(`${count} layers`, () => waiting.length + written >= count);
+		for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate);
+		return store.kept.size;
+	};
+	let written = 0;
+	const writeOne = (): void => {
+		written++;
+		waiting.shift()?.();
+	};
+	t.equal(await readUpTo(4), 4, "four, and no more wait for the disk");
+	for (let count = 5; count <= texts.length; count++) {
+		writeOne();
+		t.equal(await readUpTo(count), count, "one makes room for one");
 	}
+	while (waiting.length > 0) writeOne();
 	t.equal(await outcome(imported), "ok");
 	t.equal(store.kept.size, 9);
 	t.equal(most, 2, "two are read at once");
@@ -124,9 +132,12 @@ t.test("an error while a layer is written to the disk comes out when nothing goe
 		hasLayer: () => false,
 		ensureLayer: async (layer: LayerSource) => {
 			going++;
-			await store.ensureLayer(layer);
-			await new Promise((resolve) => setTimeout(resolve, layer.diffId === sha256("first") ? 1 : 20));
-			going--;
+			try {
+				await store.ensureLayer(layer);
+				await new Promise((resolve) => setTimeout(resolve, layer.diffId === sha256("first") ? 1 : 20));
+			} finally {
+				going--;
+			}
 			if (layer.diffId === sha256("first")) throw new RktError("disk-full", "no space left");
 		},
 	};
