@@ -8,7 +8,7 @@ mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /tmp
 exec </dev/null
 cd "$directory" || exit
-while read -r module; do busybox insmod "dist/guest-kernel/modules/$module"; done <dist/guest-kernel/modules/order
+while read -r module _; do busybox insmod "dist/guest-kernel/modules/$module"; done <dist/guest-kernel/modules/order
 mount /dev/vda /mnt
 sh -c "$(<"$command")"
 echo $? >/dev/ttyS0
