@@ -54,7 +54,7 @@ export function machineSize(
 			"machine-too-large",
 			`the virtual machine needs ${memoryMiB} MiB of memory, the host has ${hostMiB}`,
 			{
-				hint: "give the apps a smaller resource/memory limit, with --memory or in their images",
+				hint: "give the apps smaller resource/memory limits, with --memory or in their images, or say less with RKT_KVM_MEMORY or in kvm.d",
 			},
 		);
 	}
