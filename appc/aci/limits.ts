@@ -16,7 +16,8 @@ export interface AciLimits {
 
 /**
  * Far above every real root file system: Debian's desktop has 300,000 files in 10 GiB. gzip cannot exceed a ratio
- * of 1032, and only on constant data; file systems lie between 2 and 10.
+ * of 1032, and only on constant data; file systems lie between 2 and 10. Two GiB of zeros, as tests of storage and empty
+ * disks have them, are still taken.
  */
 export const DEFAULT_ACI_LIMITS: AciLimits = {
 	maxExpandedBytes: 64 * 2 ** 30,
@@ -25,5 +26,5 @@ export const DEFAULT_ACI_LIMITS: AciLimits = {
 	maxNameBytes: 128 * 2 ** 20,
 	maxManifestBytes: 4 * 2 ** 20,
 	maxRatio: 200,
-	ratioFloorBytes: 256 * 2 ** 20,
+	ratioFloorBytes: 2 * 2 ** 30,
 };
