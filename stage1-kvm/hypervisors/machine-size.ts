@@ -5,6 +5,8 @@ import { MACHINE_SETTINGS, type MachineSetting, parseMachineSetting } from "../.
 
 const LEAST_MIB = 256;
 const MIB = 1024n * 1024n;
+/** The guest's kernel keeps a record of 64 bytes for each page of 4096. */
+const PAGES_PER_PAGE_OF_RECORDS = 64;
 
 type Limits = Pick<AppLimits, "memoryLimit" | "cpuLimit">;
 
@@ -13,7 +15,8 @@ export type MachineSettings = Readonly<Record<MachineSetting, number>>;
 
 /**
  * What the administrator or the caller says, in variables. Else 512 MiB for each app without a limit, because a guest
- * cannot grow when it needs more, 96 MiB for its kernel, systemd and journald, and all processors of the host, as in rkt.
+ * cannot grow when it needs more, 96 MiB for its kernel, systemd and journald (87 with QEMU and Debian's kernel, 33 with
+ * User-Mode Linux, in docs/performance.md), and all processors of the host, as in rkt.
  * Errors: `machine-setting-invalid`.
  */
 export function readMachineSettings(environment: Readonly<Record<string, string>>): MachineSettings {
@@ -30,7 +33,8 @@ export function readMachineSettings(environment: Readonly<Record<string, string>
 }
 
 /**
- * Processors and memory of a machine, from the limits of its apps: the sum, memory with what the guest itself needs.
+ * Processors and memory of a machine, from the limits of its apps: the sum, memory with what the guest itself needs and the
+ * records that its kernel keeps of all of that.
  * Errors: `machine-too-large` for more memory than the `hostMemory` bytes that there are.
  */
 export function machineSize(
@@ -47,7 +51,8 @@ export function machineSize(
 	const thousandths = apps.reduce((total, { cpuLimit }) => total + (cpuLimit ?? 0n), 0n);
 	const wanted = limited ? Math.max(1, Number((thousandths + 999n) / 1000n)) : settings.cpus;
 	const cpus = Math.min(all, wanted);
-	const memoryMiB = Math.max(LEAST_MIB, sum);
+	const withRecords = Math.ceil((sum * PAGES_PER_PAGE_OF_RECORDS) / (PAGES_PER_PAGE_OF_RECORDS - 1));
+	const memoryMiB = Math.max(LEAST_MIB, withRecords);
 	const hostMiB = Math.floor(hostMemory / Number(MIB));
 	if (memoryMiB > hostMiB) {
 		fail(

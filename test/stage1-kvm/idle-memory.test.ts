@@ -31,7 +31,7 @@ async function startIdlePod(t: Test, flavor: string) {
 
 t.test("kvm-uml: a guest that has started gives memory back, and can use it again", async (t) => {
 	const { guestMiB, enter } = await startIdlePod(t, "kvm-uml");
-	await waitFor("less memory", () => guestMiB() < 70);
+	await waitFor("less memory", () => guestMiB() < 66);
 	const large = await enter("dd if=/dev/zero of=/dev/null bs=450M count=1");
 	t.equal(large.status, 0, "what was taken for a moment is the guest's again");
 });
