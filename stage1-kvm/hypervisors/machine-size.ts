@@ -15,8 +15,7 @@ export type MachineSettings = Readonly<Record<MachineSetting, number>>;
 
 /**
  * What the administrator or the caller says, in variables. Else 512 MiB for each app without a limit, because a guest
- * cannot grow when it needs more, 96 MiB for its kernel, systemd and journald (87 with QEMU and Debian's kernel, 33 with
- * User-Mode Linux, in docs/performance.md), and all processors of the host, as in rkt.
+ * cannot grow when it needs more, 120 MiB for its kernel, systemd and journald, and all processors of the host, as in rkt.
  * Errors: `machine-setting-invalid`.
  */
 export function readMachineSettings(environment: Readonly<Record<string, string>>): MachineSettings {
@@ -27,7 +26,7 @@ export function readMachineSettings(environment: Readonly<Record<string, string>
 	};
 	return {
 		memory: read("memory", 512),
-		overhead: read("overhead", 96),
+		overhead: read("overhead", 120),
 		cpus: read("cpus", os.availableParallelism()),
 	};
 }

@@ -80,17 +80,17 @@ t.test("the size of a machine is the sum of its apps and what the guest needs", 
 	const all = os.availableParallelism();
 	t.strictSame(machineSize([{ memoryLimit: 400n * MIB, cpuLimit: 500n }], usual), {
 		cpus: 1,
-		memoryMiB: 504,
+		memoryMiB: 529,
 	});
 	t.equal(machineSize([{ memoryLimit: 1n }], usual).memoryMiB, 256, "never too small to start");
-	t.equal(machineSize([{ memoryLimit: 888n * MIB }], usual, 1000 * 1024 * 1024).memoryMiB, 1000);
-	t.throws(() => machineSize([{ memoryLimit: 889n * MIB }], usual, 1000 * 1024 * 1024), {
+	t.equal(machineSize([{ memoryLimit: 864n * MIB }], usual, 1000 * 1024 * 1024).memoryMiB, 1000);
+	t.throws(() => machineSize([{ memoryLimit: 865n * MIB }], usual, 1000 * 1024 * 1024), {
 		code: "machine-too-large",
 		message: /1001 MiB of memory, the host has 1000/,
 	});
 	t.equal(
 		machineSize([{ memoryLimit: 400n * MIB }, {}], usual).memoryMiB,
-		400 + 512 + 96 + 16,
+		400 + 512 + 120 + 17,
 		"a 64th are records of pages",
 	);
 	t.equal(machineSize([{ cpuLimit: 1000n }, {}], usual).cpus, all, "an app without a limit may have all");
