@@ -88,7 +88,7 @@ run() {
 	wait
 }
 
-work=$(mktemp -d /var/tmp/uml-host.XXXXXX)
+work=$(mktemp -d "${TMPDIR:-/var/tmp}/uml-host.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 parse_options "$@"
 write_control

@@ -4,9 +4,10 @@ import * as os from "node:os";
 import t from "tap";
 
 const SCRIPT = "test/uml-host/uml-host.sh";
-const leftovers = (): string[] => fs.readdirSync("/var/tmp").filter((name) => name.startsWith("uml-host."));
-const before = leftovers();
-const ours = (): string[] => leftovers().filter((name) => !before.includes(name));
+/** Where the script keeps what it needs. */
+const scratch = fs.mkdtempSync("/var/tmp/uml-host-test-");
+process.env.TMPDIR = scratch;
+t.teardown(() => fs.rmSync(scratch, { recursive: true }));
 
 t.setTimeout(120_000);
 
@@ -52,7 +53,7 @@ t.test(
 		);
 		t.equal(read.stdout, "kept\n");
 		t.notOk(fs.existsSync("/etc/uml-host-test"), "the machine's files are not written");
-		t.strictSame(ours(), []);
+		t.strictSame(fs.readdirSync(scratch), []);
 	},
 );
 
@@ -69,6 +70,6 @@ t.test("a command that takes too long, and wrong arguments", (t) => {
 		t.equal(result.status, 125);
 		t.match(result.stderr, `uml-host: ${message}`);
 	}
-	t.strictSame(ours(), []);
+	t.strictSame(fs.readdirSync(scratch), []);
 	t.end();
 });

@@ -291,11 +291,10 @@ t.test("archives that lie", async (t) => {
 	fs.writeFileSync(text, "no archive");
 	t.equal(await code(`docker-archive:${text}`), "aci-invalid");
 	const bomb = newPath();
+	const zeros = gzipSync(Buffer.alloc(2 ** 26));
 	fs.writeFileSync(
 		bomb,
-		gzipSync(Buffer.concat([layerTar([fileEntry("x", "")]).subarray(0, 512), Buffer.alloc(2 ** 29)]), {
-			level: 9,
-		}),
+		Buffer.concat([gzipSync(layerTar([fileEntry("x", "")]).subarray(0, 512)), ...Array(40).fill(zeros)]),
 	);
 	t.equal(await code(`docker-archive:${bomb}`), "aci-too-large", "what expands without end is given up");
 	const otherName = savedBy(first, {

@@ -357,7 +357,7 @@ function volumeCases(shell: Shell, { volume }: Fixtures): ConformanceCase[] {
 			name: "an empty volume shared by two apps",
 			apps: [
 				shell("echo shared >/data/x; stat -c '%a %u %g' /data", mounts, "writer"),
-				shell("until [ -e /data/x ]; do sleep 0.05; done; cat /data/x", mounts, "reader"),
+				shell("until [ -s /data/x ]; do sleep 0.05; done; cat /data/x", mounts, "reader"),
 			],
 			manifest: { volumes: [{ name: "data", kind: "empty", mode: "1733", uid: 5, gid: 6 }] },
 			status: 0,
