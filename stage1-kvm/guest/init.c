@@ -269,9 +269,17 @@ static void keep_mounts(void)
 	fclose(list);
 }
 
+/* User-Mode Linux takes its clock from the host's, and starts at once. */
+static int is_program_of_host(void)
+{
+	struct statfs root;
+
+	return statfs("/", &root) == 0 && root.f_type == HOSTFS_SUPER_MAGIC;
+}
+
 /*
- * The clock that the kernel starts with is right to the second only. The host gives a file that is made its own time, so
- * that the times of a trace fit those of the host. Only what is made is asked of the host, whose answer is kept then.
+ * The clock that an emulated machine starts with is right to the second only. The host gives a file that is made its own
+ * time, so that the times of a trace fit those of the host. Only what is made is asked of the host, whose answer is kept then.
  */
 static void set_clock(void)
 {
@@ -291,15 +299,6 @@ static int64_t uptime(void)
 
 	clock_gettime(CLOCK_BOOTTIME, &t);
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-/* What came before the kernel. User-Mode Linux starts at once, and its clock runs ahead of the host's while it boots. */
-static void trace_hypervisor(void)
-{
-	struct statfs root;
-
-	if (statfs("/", &root) == 0 && root.f_type != HOSTFS_SUPER_MAGIC)
-		trace(uptime(), "machine hypervisor");
 }
 
 static int is_debugged(void)
@@ -332,9 +331,11 @@ int main(void)
 		enter_root(root);
 		took += uptime();
 	}
-	if (getenv(TRACE_VARIABLE))
-		set_clock();
-	trace_hypervisor();
+	if (!is_program_of_host()) {
+		if (getenv(TRACE_VARIABLE))
+			set_clock();
+		trace(uptime(), "machine hypervisor");
+	}
 	trace(took, "machine kernel");
 	mount_file_systems();
 	take_boot_id();

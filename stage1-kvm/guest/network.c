@@ -5,6 +5,7 @@
  *   link MAC MTU NAME                    the card with this address gets this name and is brought up
  *   address NAME ADDRESS/PREFIX
  *   route DESTINATION/PREFIX GATEWAY|- SOURCE|- METRIC NAME
+ *   onlink ...                           a route whose gateway is on the link, though no address or route says so
  * rtnetlink(7)
  */
 #define _GNU_SOURCE
@@ -196,7 +197,8 @@ static int add_address(int netlink, char **words)
 	return ask_kernel(netlink, &request) < 0 ? complain("cannot add the address", words[1]) : 0;
 }
 
-static int add_route(int netlink, char **words)
+/* `flags`: RTNH_F_ */
+static int add_route(int netlink, char **words, unsigned int flags)
 {
 	struct request request = { .header = { .nlmsg_type = RTM_NEWROUTE } };
 	struct prefix destination, gateway, source;
@@ -215,6 +217,7 @@ static int add_route(int netlink, char **words)
 	request.route.rtm_table = RT_TABLE_MAIN;
 	request.route.rtm_protocol = RTPROT_STATIC;
 	request.route.rtm_type = RTN_UNICAST;
+	request.route.rtm_flags = flags;
 	request.route.rtm_scope = direct ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 	if (destination.length > 0)
 		add_attribute(&request, RTA_DST, destination.bytes, destination.size);
@@ -262,7 +265,9 @@ static int carry_out(char *line, int control, int netlink)
 	if (count == 3 && !strcmp(words[0], "address"))
 		return lacks_family(words[2]) ? 0 : add_address(netlink, words + 1);
 	if (count == 6 && !strcmp(words[0], "route"))
-		return lacks_family(words[1]) ? 0 : add_route(netlink, words + 1);
+		return lacks_family(words[1]) ? 0 : add_route(netlink, words + 1, 0);
+	if (count == 6 && !strcmp(words[0], "onlink"))
+		return lacks_family(words[1]) ? 0 : add_route(netlink, words + 1, RTNH_F_ONLINK);
 	return malformed("not understood:", words[0]);
 }
 

@@ -22,6 +22,8 @@ export interface GuestRoute {
 	readonly source: string | undefined;
 	/** 0: what the kernel of the guest takes by itself. */
 	readonly metric: number;
+	/** The gateway is on the link, though no address or route says so. */
+	readonly onLink: boolean;
 }
 
 /** Words of the file for the guest, which are parted by spaces. */
@@ -53,6 +55,7 @@ const ROUTES = z.array(
 		prefsrc: z.optional(word),
 		metric: z.optional(z.int().check(z.minimum(0))),
 		dev: z.optional(z.string()),
+		flags: z.optional(z.array(z.string())),
 		protocol: z.optional(z.string()),
 		type: z.optional(z.string()),
 	}),
@@ -94,10 +97,10 @@ function readRoutes(family: "-4" | "-6"): { dev: string | undefined; route: Gues
 	const [everything, bits] = family === "-6" ? ["::/0", 128] : ["0.0.0.0/0", 32];
 	return ask(ROUTES, [family, "-json", "route", "show"])
 		.filter(isRouteOfGuest)
-		.map(({ dst, gateway, prefsrc: source, metric = 0, dev }) => {
+		.map(({ dst, gateway, prefsrc: source, metric = 0, flags = [], dev }) => {
 			const whole = dst.includes("/") ? dst : `${dst}/${bits}`;
 			const destination = dst === "default" ? everything : whole;
-			return { dev, route: { destination, gateway, source, metric } };
+			return { dev, route: { destination, gateway, source, metric, onLink: flags.includes("onlink") } };
 		});
 }
 

@@ -11,8 +11,8 @@ export function networkFile(hostname: string, links: readonly GuestLink[]): stri
 			...[...routes]
 				.sort((a, b) => Number(a.gateway !== undefined) - Number(b.gateway !== undefined))
 				.map(
-					({ destination, gateway = "-", source = "-", metric }) =>
-						`route ${destination} ${gateway} ${source} ${metric} ${name}`,
+					({ destination, gateway = "-", source = "-", metric, onLink }) =>
+						`${onLink ? "onlink" : "route"} ${destination} ${gateway} ${source} ${metric} ${name}`,
 				),
 		]),
 	];

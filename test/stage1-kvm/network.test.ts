@@ -37,8 +37,8 @@ exec $b httpd -f -p 8080 -h /www
 t.test("the file for the guest", async (t) => {
 	const link = { name: "eth0", mac: "02:00:00:00:00:01", mtu: 1400 };
 	const routes = [
-		{ destination: "0.0.0.0/0", gateway: "10.1.0.1", source: undefined, metric: 0 },
-		{ destination: "10.1.0.1/32", gateway: undefined, source: "10.1.0.2", metric: 7 },
+		{ destination: "0.0.0.0/0", gateway: "10.1.0.1", source: undefined, metric: 0, onLink: true },
+		{ destination: "10.1.0.1/32", gateway: undefined, source: "10.1.0.2", metric: 7, onLink: false },
 	];
 	t.equal(
 		networkFile("pod", [{ ...link, addresses: ["10.1.0.2/24", "fd00::2/64"], routes }]),
@@ -48,7 +48,7 @@ t.test("the file for the guest", async (t) => {
 			"address eth0 10.1.0.2/24",
 			"address eth0 fd00::2/64",
 			"route 10.1.0.1/32 - 10.1.0.2 7 eth0",
-			"route 0.0.0.0/0 10.1.0.1 - 0 eth0",
+			"onlink 0.0.0.0/0 10.1.0.1 - 0 eth0",
 			"",
 		].join("\n"),
 	);
@@ -102,7 +102,10 @@ t.test("a guest on a bridge, on ptp and macvlan", { skip: !fs.existsSync(UML) },
 	// Plugins leave their bridges.
 	command("ip", "link", "delete", "rktbr");
 	t.strictSame(traces(), before);
-	await boot("mv", async (ask) => t.equal(await ask("10.77.8.10:8080"), PAGE));
+	await boot("mv", async (ask, _pod, report) => {
+		t.equal(await ask("10.77.8.10:8080"), PAGE);
+		t.match(report, /198\.51\.100\.0\/24 via 192\.0\.2\.1 dev eth0 onlink/);
+	});
 	t.strictSame(traces(), before);
 });
 
@@ -117,6 +120,8 @@ async function boot(
 	const { namespace = "" } = pod.setUp(net, ports);
 	const root = makeRoot(pod.podDirectory);
 	const guest = await inside(namespace, async () => {
+		if (net === "mv")
+			command("ip", "route", "add", "198.51.100.0/24", "via", "192.0.2.1", "dev", "eth0", "onlink");
 		const { nics, text } = setUpGuestNetwork("guest");
 		fs.writeFileSync(path.join(root, "rkt/vm/network"), text);
 		return startGuest(pod.podDirectory, root, nics);
