@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 
 /** A backend with its column in the table of docs/security.md. */
-export type Column = "nspawn" | "nspawn with users" | "kvm-uml";
+export type Column = "nspawn" | "nspawn with users" | "kvm";
 
 /**
  * What the table "What holds" of docs/security.md says: for each check of the probe whether it is closed. A row names
