@@ -154,10 +154,13 @@ function shapeOf(
 		return false;
 	};
 	const cut = (path: string): boolean => below(path, hiding) || below(path, gone);
-	const directories = (kind: Node): string[] =>
-		[...nodes].flatMap(([path, node]) =>
-			node === kind && path !== "" && !replaced.has(path) && !cut(path) ? [path] : [],
-		);
+	const directories = (kind: Node): string[] => {
+		const found: string[] = [];
+		for (const [path, node] of nodes) {
+			if (node === kind && path !== "" && !replaced.has(path) && !cut(path)) found.push(path);
+		}
+		return found;
+	};
 	return {
 		implied: [...(nodes.get("") === "directory" ? [] : [""]), ...directories("implied").sort()],
 		bare: directories("bare")

@@ -28,7 +28,7 @@ export function trustAnchors(environment: Environment): string[] | undefined {
 
 /** What is no certificate is left to OpenSSL's judgement. */
 function certificatesOf(text: string): string[] {
-	return text.match(/-----BEGIN ([A-Z0-9 ]*CERTIFICATE)-----[^]*?-----END \1-----/g) ?? [text];
+	return text.match(/-----BEGIN ([A-Z0-9 ]*CERTIFICATE)-----[\s\S]*?-----END \1-----/g) ?? [text];
 }
 
 function namedAnchors(environment: Environment): string[] {
