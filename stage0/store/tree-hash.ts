@@ -9,6 +9,7 @@ import {
 	type FirstNames,
 	firstName,
 } from "./entry-description.ts";
+import { hashFile } from "./hash-file.ts";
 
 export interface TreeDigest {
 	/** `sha512-` and 128 hex digits. */
@@ -73,12 +74,7 @@ function attributes(syscall: Syscall, file: string, stats: fs.Stats): DescribedX
 function hashContent(walk: Walk, file: string): void {
 	const fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
 	try {
-		for (;;) {
-			const length = fs.readSync(fd, walk.buffer, 0, walk.buffer.length, null);
-			if (length === 0) return;
-			walk.hash.update(walk.buffer.subarray(0, length));
-			walk.size += length;
-		}
+		walk.size += hashFile(walk.hash, fd, walk.buffer);
 	} finally {
 		fs.closeSync(fd);
 	}

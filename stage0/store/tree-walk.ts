@@ -8,6 +8,7 @@ import {
 	type FirstNames,
 	firstName,
 } from "./entry-description.ts";
+import { hashFile } from "./hash-file.ts";
 import { isKeptAttribute } from "./kept-attributes.ts";
 
 /** One entry of a tree. */
@@ -97,9 +98,6 @@ function contentOf(walk: Walk, name: string, size: number): FileContent {
 
 function digestContent(fd: number, buffer: Buffer): string {
 	const hash = createHash("sha256");
-	for (;;) {
-		const length = fs.readSync(fd, buffer, 0, buffer.length, null);
-		if (length === 0) return hash.digest("hex");
-		hash.update(buffer.subarray(0, length));
-	}
+	hashFile(hash, fd, buffer);
+	return hash.digest("hex");
 }

@@ -5,6 +5,7 @@ import { shortImageID } from "../../appc/types/image-id.ts";
 import { fail } from "../../lib/errors.ts";
 import { lstatIfExists, readTextIfExists, writeFilesDurable } from "../../lib/files.ts";
 import type { Syscall } from "../../lib/syscall/syscall.ts";
+import { hashFile } from "./hash-file.ts";
 import { layerHex } from "./layer-id.ts";
 import { isUnpacked } from "./layer-presence.ts";
 import type { StoreLayout } from "./layout.ts";
@@ -74,10 +75,7 @@ function archiveDigest(file: string): string | undefined {
 	const hash = createHash("sha256");
 	const fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
 	try {
-		const buffer = Buffer.allocUnsafe(READ_BYTES);
-		for (let length = fs.readSync(fd, buffer); length > 0; length = fs.readSync(fd, buffer)) {
-			hash.update(buffer.subarray(0, length));
-		}
+		hashFile(hash, fd, Buffer.allocUnsafe(READ_BYTES));
 		return hash.digest("hex");
 	} finally {
 		fs.closeSync(fd);
