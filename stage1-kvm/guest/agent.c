@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include "channel.h"
+#include "clock.h"
 #include "commands.h"
 #include "frames.h"
 
@@ -16,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #define READY_LINK "/rkt/supervisor-status"
@@ -101,14 +101,6 @@ static void drop_caches(void)
 	if (write(fd, "1", 1) < 0)
 		dprintf(2, "rkt: agent: /proc/sys/vm/drop_caches: %s\n", strerror(errno));
 	close(fd);
-}
-
-static int64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* Of the start. */

@@ -5,6 +5,8 @@
  * power-off VERB ...; a verb of systemd-shutdown, of which only `reboot` and `kexec` are not the end
  */
 #define _GNU_SOURCE
+#include "clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -30,25 +32,17 @@ static bool reap(void)
 	return pid < 0 && errno == ECHILD;
 }
 
-static long long milliseconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
-
 /* Sends a signal to all processes, and waits until they have ended. SIGCHLD is blocked. */
 static bool end_all(int signal)
 {
-	const long long until = milliseconds() + SECONDS * 1000;
+	const int64_t until = now() + SECONDS * 1000;
 	sigset_t ended;
 
 	sigemptyset(&ended);
 	sigaddset(&ended, SIGCHLD);
 	kill(-1, signal);
 	while (!reap()) {
-		long long left = until - milliseconds();
+		int64_t left = until - now();
 		if (left <= 0)
 			return false;
 		const struct timespec wait = { .tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000 };

@@ -7,6 +7,7 @@
  * descriptor 3. How the app ends is for the monitor to say.
  */
 #define _GNU_SOURCE
+#include "clock.h"
 #include "frames.h"
 
 #include <errno.h>
@@ -23,7 +24,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #define CONTROL_SOCKET "control"
@@ -201,14 +201,6 @@ static void take_frame(const struct frame *frame, struct stream *stream, uint32_
 				*c = '?';
 		give_up(text);
 	}
-}
-
-static int64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* The pod ends with this program. */

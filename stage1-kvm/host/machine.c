@@ -1,26 +1,18 @@
 #define _GNU_SOURCE
 #include "machine.h"
 
+#include "clock.h"
 #include "notify.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
-#include <time.h>
 
 /* After the guest was asked to end: systemd kills a service after 90 s, and the rest of the way down takes a moment. */
 #define GRACE_MS (100 * 1000)
 /* There is nobody to ask any more: as long as a guest that is about to end anyway may take. */
 #define UNHEARD_GRACE_MS (5 * 1000)
 #define HELPER_GRACE_MS 500
-
-int64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 void ask_to_end(struct machine *machine)
 {

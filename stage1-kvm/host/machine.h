@@ -49,8 +49,6 @@ struct machine {
 	int64_t deadline;
 };
 
-/* CLOCK_MONOTONIC, in milliseconds. */
-int64_t now(void);
 /* Asks the guest, the first time. */
 void ask_to_end(struct machine *machine);
 void end_machine(struct machine *machine);

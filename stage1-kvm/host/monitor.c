@@ -14,6 +14,7 @@
  */
 #define _GNU_SOURCE
 #include "attach.h"
+#include "clock.h"
 #include "failure.h"
 #include "guest-status.h"
 #include "machine.h"

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "watch.h"
 
+#include "clock.h"
 #include "control-channel.h"
 #include "failure.h"
 
